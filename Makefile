@@ -1,0 +1,56 @@
+# One word per thing to do. `make` alone shows them.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DATA_DIR ?= data
+BASE_PORT ?= 8700
+
+SOURCES := shared/src $(wildcard services/*/src)
+# These start processes of their own and measure time, so they run alone, after the others.
+SERIAL := $(wildcard tests/integration tests/e2e)
+PARALLEL := $(filter-out tests/integration tests/e2e tests/bench tests/scale,$(patsubst %/,%,$(wildcard tests/*/)))
+
+export PATH := $(PATH):/usr/sbin:/sbin
+unexport PYTHONPATH
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up check test bench clean
+
+help: ## Show this
+	@echo 'elbflow: an AWS Classic ELB compatible load balancer on SWF workflows and HAProxy.'
+	@echo
+	@echo 'New here? Run "make demo": it sets everything up and shows a load balancer at work.'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo 'Every target sets up what it needs. PYTHON=python3.12 chooses another interpreter.'
+
+setup: ## Build .venv, and as root on Debian or Ubuntu install haproxy and redis-server
+	@PYTHON='$(PYTHON)' scripts/setup.sh
+
+demo: setup ## A guided tour on this machine; leaves nothing running
+	$(BIN)/elbflow demo
+
+up: setup ## The whole stack in the foreground, data in DATA_DIR=data, ports from BASE_PORT=8700; Ctrl-C drains
+	$(BIN)/elbflow up --data-dir $(DATA_DIR) --base-port $(BASE_PORT)
+
+check: setup ## Style, types and walls: ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(SOURCES) tests
+	$(BIN)/lint-imports
+
+test: setup ## All tests; for one of them: .venv/bin/pytest tests/unit/service
+	@status=0; \
+	for run in '-n 2 --dist loadfile $(PARALLEL)' '$(SERIAL)'; do \
+		echo "pytest $$run"; \
+		$(BIN)/python -m pytest -q $$run || status=$$?; \
+	done; \
+	exit $$status
+
+bench: setup ## What an idle load balancer costs, in SWF calls, CPU and memory (about 6 minutes)
+	$(BIN)/python -m tests.bench.idle_cost
+
+clean: ## Remove .venv, caches and build output; keeps data
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist .coverage*
+	find shared services tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

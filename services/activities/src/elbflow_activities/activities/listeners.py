@@ -1,0 +1,31 @@
+"""Rows of listeners and the first health check (spec/elb-control-plane 5.5)."""
+
+from __future__ import annotations
+
+from elbflow.contract import document
+from elbflow_activities import changes
+from elbflow_activities.environment import Environment
+
+
+class Listeners:
+    """What listeners need besides certificates and open ports."""
+
+    def __init__(self, env: Environment) -> None:
+        self._env = env
+
+    async def listener_default_health_check(self, key: document.LoadBalancerKey) -> None:
+        async with changes.changing(self._env, key) as change:
+            lb = change.lb
+            if lb.health_check is None and lb.listeners:
+                check = document.HealthCheck(
+                    f"TCP:{lb.listeners[0].instance_port}",
+                    interval_s=30,
+                    timeout_s=5,
+                    unhealthy_threshold=3,
+                    healthy_threshold=3,
+                )
+                await change.tx.load_balancers.set_health_check(lb.id, check)
+
+    async def listener_rollback(self, key: document.LoadBalancerKey, ports: tuple[int, ...]) -> None:
+        async with changes.changing(self._env, key) as change:
+            await change.tx.load_balancers.delete_listeners(change.lb.id, ports)

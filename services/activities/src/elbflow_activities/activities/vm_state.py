@@ -1,0 +1,64 @@
+"""What VMs should serve and what they prove to serve (spec/elb-control-plane 5.8)."""
+
+from __future__ import annotations
+
+import structlog
+
+from elbflow import store
+from elbflow.contract import activities, document
+from elbflow_activities import changes, conditions, documents
+from elbflow_activities.environment import Environment
+
+log = structlog.get_logger()
+
+
+class VmState:
+    """Desired and proven state of load-balancer VMs."""
+
+    def __init__(self, env: Environment) -> None:
+        self._env = env
+
+    async def lookup_vms(self, key: document.LoadBalancerKey) -> tuple[activities.ServingVm, ...]:
+        lb = await changes.read(self._env, key)
+        return tuple(activities.ServingVm(vm.instance_id, vm.metrics_sequence or 0) for vm in documents.talking_vms(lb))
+
+    async def lookup_document(
+        self, key: document.LoadBalancerKey, instance_id: str
+    ) -> document.LoadBalancerDocument | None:
+        lb = await changes.read(self._env, key)
+        vm = next((vm for vm in documents.talking_vms(lb) if vm.instance_id == instance_id), None)
+        return documents.of_zone(lb, vm.zone) if vm is not None else None
+
+    async def record_applied(self, key: document.LoadBalancerKey, instance_id: str, applied: document.Applied) -> None:
+        """Store the proof, and ask the VM for its health report when it may know an instance the store waits for.
+
+        A VM reports changes only. An instance that was deregistered and registered again may never have been anything
+        but healthy to the VM, so nothing would ever change its row.
+        """
+        async with changes.changing(self._env, key) as change:
+            vm = _find(change.lb, instance_id)
+            if vm is None:
+                return
+            await change.tx.vms.set_applied(instance_id, applied)
+            await change.tx.vms.set_reported(instance_id, self._env.clock.now())
+            if vm.state is store.VmState.PENDING:
+                await change.tx.vms.set_state([instance_id], store.VmState.IN_SERVICE)
+            if applied.generation > vm.applied_generation:
+                change.ask_vms = _any_registering(change.lb, vm.zone)
+        if applied.problems:
+            log.warning("listener_problems", instance_id=instance_id, ports=[one.port for one in applied.problems])
+
+    async def record_vm_failure(
+        self, key: document.LoadBalancerKey, instance_id: str, reason: str, failed_at: float
+    ) -> None:
+        async with self._env.db.transaction() as tx:
+            await tx.vms.count_failure(instance_id, failed_at)
+        log.warning("vm_failure_recorded", load_balancer=key.name, instance_id=instance_id, reason=reason)
+
+
+def _find(lb: store.LoadBalancer, instance_id: str) -> store.Vm | None:
+    return next((vm for vm in lb.vms if vm.instance_id == instance_id), None)
+
+
+def _any_registering(lb: store.LoadBalancer, zone: str) -> bool:
+    return any(one.zone in (zone, None) and conditions.REGISTERING.describes(one) for one in lb.backends)

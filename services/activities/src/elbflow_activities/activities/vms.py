@@ -1,0 +1,92 @@
+"""Keeping the rows of load-balancer VMs true (spec/elb-control-plane 2.9, 5.8)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+
+import structlog
+
+from elbflow import store
+from elbflow.contract import document
+from elbflow_activities import changes, leftovers, vm_rows
+from elbflow_activities.cloud import base
+from elbflow_activities.environment import Environment
+
+log = structlog.get_logger()
+
+FAILURE_WINDOW_S = 3600.0
+
+_OVER = frozenset({store.VmState.RETIRED, store.VmState.ERROR})
+
+
+class Vms:
+    """Sweeps over all VMs."""
+
+    def __init__(self, env: Environment) -> None:
+        self._env = env
+
+    async def check_vms(self) -> None:
+        await self._env.cloud.maintain_scaling_groups()
+        members: dict[document.LoadBalancerKey, list[base.CloudVm]] = {}
+        for group in await self._env.cloud.scaling_groups():
+            members.setdefault(group.key, []).extend(group.vms)
+        async for lb in changes.everything(self._env):
+            if lb.state is store.LoadBalancerState.ACTIVE:
+                await self._reconcile(lb, members.get(lb.key, []))
+
+    async def _reconcile(self, lb: store.LoadBalancer, members: Sequence[base.CloudVm]) -> None:
+        now = self._env.clock.now()
+        if not vm_rows.of_members(lb.vms, members, now) and not vm_rows.lost(lb.vms, members):
+            return
+        # Only what was there when the cloud was asked: a VM launched since is in no answer yet.
+        known = {vm.instance_id for vm in lb.vms}
+        with contextlib.suppress(*changes.GONE):
+            async with changes.changing(self._env, lb.key) as change:
+                for vm in vm_rows.of_members(change.lb.vms, members, now):
+                    log.info("vm_state", instance_id=vm.instance_id, state=vm.state.value)
+                    await change.tx.vms.save(change.lb.id, vm)
+                lost = [one for one in vm_rows.lost(change.lb.vms, members) if one in known]
+                if lost:
+                    log.warning("vms_lost", load_balancer=lb.key.name, instance_ids=lost)
+                    await change.tx.vms.set_state(lost, store.VmState.ERROR)
+
+    async def cleanup_vms(self) -> None:
+        await self._remove_orphans()
+        gone = [vm.instance_id async for lb in changes.everything(self._env) for vm in lb.vms if vm.state in _OVER]
+        if gone:
+            existing = await self._env.cloud.existing_vms()
+            async with self._env.db.transaction() as tx:
+                await tx.vms.remove(one for one in gone if one not in existing)
+
+    async def _remove_orphans(self) -> None:
+        """A workflow that outlived its load balancer may have built something after the deletion went by."""
+        for group in await self._env.cloud.scaling_groups():
+            async with self._env.db.reading() as tx:
+                lb = await tx.load_balancers.find(group.key)
+            if lb is None:
+                log.warning("orphan_removed", scaling_group=group.name)
+                await leftovers.remove_all(self._env, group.key)
+
+    async def recycle_failed_vms(self) -> None:
+        threshold = self._env.policy.failures_to_recycle
+        if threshold <= 0:
+            return
+        async for lb in changes.everything(self._env):
+            for vm in lb.vms:
+                if vm.state is store.VmState.IN_SERVICE and vm.failures > 0:
+                    await self._judge(lb, vm, threshold)
+
+    async def _judge(self, lb: store.LoadBalancer, vm: store.Vm, threshold: int) -> None:
+        """Terminate a VM with too many failures; forgive fewer ones after an hour."""
+        window_at = vm.failure_window_at
+        now = self._env.clock.now()
+        if vm.failures >= threshold:
+            log.warning("vm_recycled", instance_id=vm.instance_id, failures=vm.failures)
+            await self._env.cloud.terminate_vm(vm.instance_id)
+            with contextlib.suppress(*changes.GONE):
+                async with changes.changing(self._env, lb.key) as change:
+                    await change.tx.vms.set_state([vm.instance_id], store.VmState.ERROR)
+        elif window_at is not None and now - window_at > FAILURE_WINDOW_S:
+            async with self._env.db.transaction() as tx:
+                await tx.vms.set_failures(vm.instance_id, 0, None)

@@ -1,0 +1,75 @@
+"""The local cloud: this machine. VMs are agents of the agent host; everything else is rows of the store."""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+from collections.abc import Iterable, Mapping, Sequence
+
+from elbflow import store
+from elbflow_activities.cloud import base, host_client
+from elbflow_activities.cloud.local_groups import LocalScalingGroups
+from elbflow_activities.cloud.local_resources import LocalIdentities, LocalSecurityGroups
+
+METRICS_KEPT_S = 24 * 3600.0
+
+
+class LocalCloud(LocalIdentities, LocalSecurityGroups, LocalScalingGroups):
+    """Implements :class:`base.Cloud`. Users' instances are the store's directory, or bare addresses."""
+
+    def __init__(
+        self, db: store.Store, host: host_client.HostClient, *, zones: tuple[str, ...], rng: random.Random
+    ) -> None:
+        LocalIdentities.__init__(self, db)
+        LocalSecurityGroups.__init__(self, db)
+        LocalScalingGroups.__init__(self, db, host, rng)
+        self._zones = zones
+
+    async def zones(self) -> tuple[str, ...]:
+        return self._zones
+
+    async def instances(self, account: str, instance_ids: Iterable[str]) -> Mapping[str, base.UserInstance]:
+        """The known ones. An address given as an instance id is an instance that always runs, in no zone."""
+        wanted = tuple(instance_ids)
+        found = {one: _by_address(one) for one in wanted if _is_address(one)}
+        async with self._db.reading() as tx:
+            for instance in await tx.instances.find(account, [one for one in wanted if one not in found]):
+                found[instance.instance_id] = base.UserInstance(
+                    instance.instance_id, instance.address, instance.zone, base.InstancePhase(instance.state)
+                )
+        return found
+
+    async def put_metrics(self, account: str, namespace: str, data: Sequence[base.Datum]) -> None:
+        """Store the data and forget what is older than a day."""
+        if not data:
+            return
+        async with self._db.transaction() as tx:
+            await tx.datapoints.add(_datapoint(account, namespace, datum) for datum in data)
+            await tx.datapoints.prune(max(datum.at for datum in data) - METRICS_KEPT_S)
+
+
+def _is_address(instance_id: str) -> bool:
+    try:
+        ipaddress.ip_address(instance_id)
+    except ValueError:
+        return False
+    return True
+
+
+def _by_address(address: str) -> base.UserInstance:
+    return base.UserInstance(address, address, None, base.InstancePhase.RUNNING)
+
+
+def _datapoint(account: str, namespace: str, datum: base.Datum) -> store.Datapoint:
+    return store.Datapoint(
+        account=account,
+        namespace=namespace,
+        metric=datum.metric,
+        dimensions=datum.dimensions,
+        unit=datum.unit,
+        at=datum.at,
+        sample_count=datum.sample_count,
+        total=datum.total,
+        minimum=datum.minimum,
+        maximum=datum.maximum,
+    )

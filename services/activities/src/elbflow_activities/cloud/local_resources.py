@@ -1,0 +1,132 @@
+"""The local cloud's IAM and security groups: rows of ``store.cloud_resources``.
+
+Nothing on one machine enforces them; they exist so that every workflow has the same steps and the same rollbacks on
+every cloud, and so that operators and tests can see what those did.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+from elbflow import errors, store
+from elbflow_activities.cloud import base
+
+ROLE = "role"
+PROFILE = "instance-profile"
+SECURITY_GROUP = "security-group"
+CERTIFICATE = "server-certificate"
+
+
+class ResourceMissing(errors.Retryable):
+    """A resource that an earlier step should have made is not there."""
+
+
+class LocalIdentities:
+    """Roles, instance profiles, role policies and server certificates."""
+
+    def __init__(self, db: store.Store) -> None:
+        self._db = db
+
+    async def ensure_role(self, name: str) -> None:
+        async with self._db.transaction() as tx:
+            if await tx.cloud_resources.get(ROLE, name) is None:
+                await tx.cloud_resources.save(ROLE, name, {"policies": {}})
+
+    async def delete_role(self, name: str) -> None:
+        await _remove(self._db, ROLE, name)
+
+    async def ensure_instance_profile(self, name: str, role: str) -> None:
+        async with self._db.transaction() as tx:
+            await tx.cloud_resources.save(PROFILE, name, {"role": role})
+
+    async def delete_instance_profile(self, name: str) -> None:
+        await _remove(self._db, PROFILE, name)
+
+    async def put_role_policy(self, role: str, name: str, statement: Mapping[str, object]) -> None:
+        async with self._db.transaction() as tx:
+            policies = _policies(await tx.cloud_resources.get(ROLE, role, for_update=True))
+            if policies is None:
+                raise ResourceMissing(f"there is no role {role}")
+            await tx.cloud_resources.save(ROLE, role, {"policies": {**policies, name: dict(statement)}})
+
+    async def delete_role_policy(self, role: str, name: str) -> None:
+        async with self._db.transaction() as tx:
+            policies = _policies(await tx.cloud_resources.get(ROLE, role, for_update=True))
+            if policies is not None and name in policies:
+                left = {one: statement for one, statement in policies.items() if one != name}
+                await tx.cloud_resources.save(ROLE, role, {"policies": left})
+
+    async def role_policies(self, role: str) -> tuple[str, ...]:
+        async with self._db.reading() as tx:
+            return tuple(_policies(await tx.cloud_resources.get(ROLE, role)) or ())
+
+    async def require_certificate(self, account: str, arn: str) -> None:
+        async with self._db.reading() as tx:
+            if await tx.cloud_resources.get(CERTIFICATE, arn) is None or f"::{account}:" not in arn:
+                raise base.CertificateUnknown(f"there is no server certificate {arn}")
+
+
+class LocalSecurityGroups:
+    """Security groups with their open ports."""
+
+    def __init__(self, db: store.Store) -> None:
+        self._db = db
+
+    async def ensure_security_group(self, name: str) -> str:
+        group_id = "sg-" + hashlib.sha256(name.encode()).hexdigest()[:17]
+        async with self._db.transaction() as tx:
+            if await tx.cloud_resources.get(SECURITY_GROUP, name) is None:
+                await tx.cloud_resources.save(SECURITY_GROUP, name, {"id": group_id, "ports": [], "tags": {}})
+        return group_id
+
+    async def delete_security_group(self, name: str) -> None:
+        await _remove(self._db, SECURITY_GROUP, name)
+
+    async def tag_security_group(self, name: str, key: str, value: str) -> None:
+        async with self._db.transaction() as tx:
+            data = await tx.cloud_resources.get(SECURITY_GROUP, name, for_update=True)
+            if data is None:
+                raise ResourceMissing(f"there is no security group {name}")
+            tags = data["tags"]
+            assert isinstance(tags, dict)
+            await tx.cloud_resources.save(SECURITY_GROUP, name, {**data, "tags": {**tags, key: value}})
+
+    async def authorize_ingress(self, name: str, ports: Iterable[int]) -> None:
+        async with self._db.transaction() as tx:
+            data = await tx.cloud_resources.get(SECURITY_GROUP, name, for_update=True)
+            if data is None:
+                raise ResourceMissing(f"there is no security group {name}")
+            opened = _ports(data) | set(ports)
+            await tx.cloud_resources.save(SECURITY_GROUP, name, {**data, "ports": sorted(opened)})
+
+    async def revoke_ingress(self, name: str, ports: Iterable[int]) -> None:
+        async with self._db.transaction() as tx:
+            data = await tx.cloud_resources.get(SECURITY_GROUP, name, for_update=True)
+            if data is not None:
+                left = _ports(data) - set(ports)
+                await tx.cloud_resources.save(SECURITY_GROUP, name, {**data, "ports": sorted(left)})
+
+    async def open_ports(self, name: str) -> tuple[int, ...]:
+        async with self._db.reading() as tx:
+            data = await tx.cloud_resources.get(SECURITY_GROUP, name)
+            return tuple(sorted(_ports(data))) if data is not None else ()
+
+
+async def _remove(db: store.Store, kind: str, name: str) -> None:
+    async with db.transaction() as tx:
+        await tx.cloud_resources.remove(kind, name)
+
+
+def _policies(data: Mapping[str, object] | None) -> dict[str, object] | None:
+    if data is None:
+        return None
+    policies = data["policies"]
+    assert isinstance(policies, dict)
+    return policies
+
+
+def _ports(data: Mapping[str, object]) -> set[int]:
+    ports = data["ports"]
+    assert isinstance(ports, list)
+    return set(ports)

@@ -1,0 +1,72 @@
+"""From the store's aggregate to the documents of its VMs (spec/elb-control-plane 6.3). Pure."""
+
+from __future__ import annotations
+
+from elbflow import store
+from elbflow.contract import document
+from elbflow_activities import conditions
+
+TALKING = frozenset({store.VmState.PENDING, store.VmState.IN_SERVICE})
+"""States of VMs that get tasks: others would let them time out (spec 11.1 no. 6)."""
+
+
+def talking_vms(lb: store.LoadBalancer) -> tuple[store.Vm, ...]:
+    """VMs that should serve the load balancer."""
+    zones = lb.enabled_zones
+    return tuple(vm for vm in lb.vms if vm.state in TALKING and vm.zone in zones)
+
+
+def of_zone(lb: store.LoadBalancer, zone: str) -> document.LoadBalancerDocument:
+    """The document of the VMs of one enabled zone."""
+    return document.LoadBalancerDocument(
+        key=lb.key,
+        generation=lb.generation,
+        zone=zone,
+        listeners=lb.listeners,
+        backends=_backends(lb, zone),
+        health_check=lb.health_check,
+        policies=_policies(lb),
+        attributes=lb.attributes,
+    )
+
+
+def hashes(lb: store.LoadBalancer) -> dict[str, str]:
+    """What each VM should serve, by instance id; equal hashes leave a VM nothing to do."""
+    vms = talking_vms(lb)
+    by_zone = {zone: of_zone(lb, zone).content_hash() for zone in {vm.zone for vm in vms}}
+    return {vm.instance_id: by_zone[vm.zone] for vm in vms}
+
+
+def _backends(lb: store.LoadBalancer, zone: str) -> tuple[document.BackendInstance, ...]:
+    """The zone's own instances, and healthy ones of other zones when it may or must use them (EUCA-13233)."""
+    reachable = [backend for backend in lb.backends if backend.address]
+    own = [backend for backend in reachable if backend.zone in (zone, None) and _is_probed(backend)]
+    chosen = [document.BackendInstance(one.instance_id, one.address) for one in own]
+    if lb.attributes.cross_zone or not any(_in_service(backend) for backend in own):
+        chosen += [
+            document.BackendInstance(one.instance_id, one.address, report_health=False)
+            for one in reachable
+            if one.zone not in (zone, None) and _in_service(one)
+        ]
+    return tuple(chosen)
+
+
+def _is_probed(backend: store.Backend) -> bool:
+    return backend.state is not store.BackendState.ERROR or conditions.is_unreachable(backend)
+
+
+def _in_service(backend: store.Backend) -> bool:
+    return backend.state is store.BackendState.IN_SERVICE
+
+
+def _policies(lb: store.LoadBalancer) -> tuple[document.Policy, ...]:
+    """Those in use, and the public keys that backend authentication refers to (spec 3.1)."""
+    wanted = {name for listener in lb.listeners for name in listener.policy_names}
+    wanted |= {
+        value
+        for policy in lb.policies
+        if policy.name in wanted
+        for name, value in policy.attributes
+        if name == "PublicKeyPolicyName"
+    }
+    return tuple(policy for policy in lb.policies if policy.name in wanted)

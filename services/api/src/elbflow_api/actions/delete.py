@@ -1,0 +1,49 @@
+"""DeleteLoadBalancer (spec/elb-control-plane 1.8)."""
+
+from __future__ import annotations
+
+import structlog
+
+from elbflow import store
+from elbflow.contract import workflows
+from elbflow_api import mutation, orders, query
+from elbflow_api.dependencies import Call, Dependencies
+
+log = structlog.get_logger()
+
+
+async def delete_load_balancer(call: Call, room: Dependencies) -> query.Response:
+    """Delete the load balancer and wait until nothing of it is left. Deleting what is not there succeeds.
+
+    A failed deletion leaves the load balancer invisible and its row in place: call again.
+    """
+    async with room.db.reading() as tx:
+        lb = await tx.load_balancers.find(call.key)
+    if lb is not None and lb.state is store.LoadBalancerState.PROVISIONING:
+        await _wait_for_creation(lb, call, room)
+    ordered = await _order(call, room)
+    if ordered is None:
+        return {}
+    await mutation.carry_out(workflows.DELETE_LOAD_BALANCER, [ordered], call, room)
+    return {}
+
+
+async def _wait_for_creation(lb: store.LoadBalancer, call: Call, room: Dependencies) -> None:
+    """Let the creation end first; how does not matter, for what is left of it is deleted next."""
+    await room.workflows.outcome(
+        workflows.CREATE_LOAD_BALANCER,
+        orders.create_workflow_id(lb),
+        not_before=lb.created_at,
+        deadline=call.deadline,
+    )
+
+
+async def _order(call: Call, room: Dependencies) -> store.OutboxRow | None:
+    """Mark the load balancer and order its deletion; None when there is none."""
+    async with room.db.transaction() as tx:
+        lb = await tx.load_balancers.find(call.key, for_update=True)
+        if lb is None:
+            return None
+        if lb.state is not store.LoadBalancerState.DELETING:
+            log.info("deletion_requested", account=lb.key.account, load_balancer=lb.key.name)
+        return await orders.delete(tx, lb, now=room.clock.now())

@@ -1,0 +1,1 @@
+"""What the service accepts: pure checks that turn a request's parameters into the store's values, or raise faults."""

@@ -1,0 +1,116 @@
+"""The ELB endpoint over HTTP: GET and POST on ``/`` and ``/services/LoadBalancing`` (spec/elb-control-plane 1.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+
+import structlog
+from aiohttp import web
+
+from elbflow import errors, service
+from elbflow_api import authentication, dispatch, faults, metrics, query
+from elbflow_api.dependencies import Dependencies
+
+log = structlog.get_logger()
+
+LARGEST_BODY = 1024 * 1024
+PATHS = ("/", "/services/LoadBalancing")
+
+_UNKNOWN = "unknown"
+_OK = "OK"
+_CANCELLED = "Cancelled"
+_READ_S = 20.0
+_SOAP = ("text/xml", "application/xml", "application/soap+xml")
+
+
+class Endpoint:
+    """Answers calls. Every answer, also to what is no call at all, is XML as AWS shapes it, with a request id."""
+
+    def __init__(self, room: Dependencies, authenticator: service.Authenticator, meters: metrics.Meters) -> None:
+        self._room = room
+        self._authenticator = authenticator
+        self._meters = meters
+        self.open_calls = 0
+
+    def app(self) -> web.Application:
+        """A new application with the endpoint's routes."""
+        app = web.Application(client_max_size=LARGEST_BODY)
+        app.router.add_route("*", "/{path:.*}", self._serve)
+        return app
+
+    async def _serve(self, request: web.Request) -> web.Response:
+        """Answer one request; never raises but for cancellation, which leaves an ordered workflow running."""
+        began = time.monotonic()
+        self.open_calls += 1
+        attempt = _Attempt(str(uuid.uuid4()))
+        try:
+            status, body = 200, await self._answer(request, attempt)
+            attempt.code = _OK
+        except query.Fault as fault:
+            attempt.code = fault.code
+            status, body = fault.status, query.render_fault(fault, attempt.request_id)
+        finally:
+            self.open_calls -= 1
+            self._meters.answered(attempt.action, attempt.code, time.monotonic() - began)
+        return web.Response(
+            status=status, body=body, content_type="text/xml", headers={"x-amzn-RequestId": attempt.request_id}
+        )
+
+    async def _answer(self, request: web.Request, attempt: _Attempt) -> bytes:
+        try:
+            _check_target(request)
+            body = await _read(request)
+            signed = service.from_aiohttp(request, body)
+            caller = await self._authenticator.verify(signed)
+            pairs = query.read_pairs(signed.query.encode("utf-8", "surrogateescape"), body)
+            operation = dispatch.operation(pairs)
+            attempt.action = operation.name
+            return query.render_result(
+                operation, await dispatch.answer(operation, pairs, caller, self._room), attempt.request_id
+            )
+        except query.Fault:
+            raise
+        except service.AuthError as error:
+            raise authentication.fault(error) from error
+        except errors.Retryable as error:
+            log.warning("call_not_served", action=attempt.action, request_id=attempt.request_id, error=repr(error))
+            raise faults.unavailable("The request cannot be served now. Repeat it.") from error
+        except Exception as error:
+            log.exception("call_failed", action=attempt.action, request_id=attempt.request_id)
+            raise faults.internal_failure(
+                f"An internal error occurred; its report has the request id {attempt.request_id}"
+            ) from error
+
+
+class _Attempt:
+    """What is known of a request so far, for its answer and its metrics."""
+
+    __slots__ = ("action", "code", "request_id")
+
+    def __init__(self, request_id: str) -> None:
+        self.request_id = request_id
+        self.action = _UNKNOWN
+        self.code = _CANCELLED
+
+
+def _check_target(request: web.Request) -> None:
+    if request.path not in PATHS:
+        raise query.Fault("NotFound", f"There is nothing here; calls go to {' or '.join(PATHS)}", status=404)
+    if request.method not in ("GET", "POST"):
+        raise query.Fault("MethodNotAllowed", f"Calls are GET or POST, not {request.method}", status=405)
+    if request.content_type in _SOAP or "SOAPAction" in request.headers:
+        raise query.Fault("UnsupportedOperation", "SOAP is not supported by this service; use the Query protocol")
+
+
+async def _read(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(_READ_S):
+            return await request.read()
+    except TimeoutError:
+        raise query.Fault("RequestTimeout", f"The request did not arrive within {_READ_S:g} seconds") from None
+    except web.HTTPRequestEntityTooLarge:
+        raise query.Fault(
+            "RequestEntityTooLarge", f"The request is larger than {LARGEST_BODY} bytes", status=413
+        ) from None

@@ -1,0 +1,1 @@
+"""The decider: workflows of the control plane, and nothing else. No I/O, no database."""

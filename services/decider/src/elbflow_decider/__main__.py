@@ -1,0 +1,27 @@
+"""``elbflow-decider``: the decider as a process, configured by ``ELBFLOW_*`` variables."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import pydantic
+
+from elbflow import service
+from elbflow_decider import app
+from elbflow_decider.settings import DeciderSettings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code of :func:`elbflow.service.run`, 2 for wrong settings."""
+    argparse.ArgumentParser(prog="elbflow-decider", description=__doc__).parse_args(arguments)
+    try:
+        settings = DeciderSettings()
+    except pydantic.ValidationError as error:
+        return service.refuse("elbflow-decider", error)
+    return service.run(app.serve, settings, "decider", needed_files=settings.needed_files)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

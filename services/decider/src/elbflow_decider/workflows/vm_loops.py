@@ -1,0 +1,88 @@
+"""One loop per VM of a load balancer: a VM that fails or hangs delays no other (spec/elb-control-plane 11.1 no. 6)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from elbflow import flow
+from elbflow.contract import activities
+from elbflow.contract.activities import ServingVm
+from elbflow.contract.document import LoadBalancerKey
+
+MOST_EVENTS = 500
+"""History length after which a continuous workflow continues as new."""
+
+_MOST_REASON = 200
+
+
+class Counter:
+    """Counts what a workflow waits for: signals, rounds, failures."""
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def add(self) -> None:
+        self.value += 1
+
+    async def beyond(
+        self, seen: int, timeout: timedelta | float | None = None, *, or_when: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Return when it counted more than ``seen``, when ``or_when`` holds, or after ``timeout``."""
+        await flow.wait_condition(lambda: self.value > seen or or_when(), timeout)
+
+
+class VmLoops:
+    """Runs ``loop(vm)`` for each VM of a changing set. Leaving the block cancels all loops.
+
+    A loop that raises ends the block with its error: what fails is then the service, not a VM.
+    """
+
+    def __init__(self, loop: Callable[[ServingVm], Coroutine[Any, Any, None]]) -> None:
+        self._loop = loop
+        self._group = asyncio.TaskGroup()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cancel()
+        await self._group.__aexit__(kind, error, trace)
+
+    def assign(self, vms: Iterable[ServingVm]) -> None:
+        """Start loops for VMs that have none, and cancel those of VMs that are not in ``vms``."""
+        wanted = {vm.instance_id: vm for vm in vms}
+        for gone in [one for one in self._tasks if one not in wanted]:
+            self._tasks.pop(gone).cancel()
+        for one, vm in wanted.items():
+            if one not in self._tasks:
+                self._tasks[one] = self._group.create_task(self._loop(vm))
+
+    def cancel(self) -> None:
+        """Cancel all loops; :meth:`assign` starts them anew."""
+        for task in self._tasks.values():
+            task.cancel()
+        self._tasks.clear()
+
+
+def worn_out(most_events: int = MOST_EVENTS) -> bool:
+    """Whether the history is long enough to continue as new."""
+    return flow.info().history_length >= most_events
+
+
+def pause(failures: int, first_s: float, longest_s: float) -> float:
+    """Seconds to wait after so many failures in a row: doubling from ``first_s``."""
+    return min(longest_s, first_s * 2.0 ** min(failures - 1, 16))
+
+
+async def record_failure(key: LoadBalancerKey, instance_id: str, error: flow.ActivityError) -> None:
+    """Count a failed VM activity for recycling."""
+    reason = str(error)[:_MOST_REASON]
+    await activities.record_vm_failure(key, instance_id, reason, flow.now().timestamp())

@@ -1,0 +1,1 @@
+"""The embedded Amazon SWF engine: single node, durable, long polls without threads (spec/swf-semantics)."""

@@ -1,0 +1,144 @@
+"""The values that cross the border of the core: what a shell hands in and what it gets back.
+
+The core performs no I/O. It answers every command with a :class:`Transition`: the answer for the caller plus the
+changes that must be durable before that answer may leave. The journal stores the changes without understanding them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
+Object: TypeAlias = Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Store ``value`` (JSON) under ``key`` in ``table``, replacing what was there. Also the record type of a load."""
+
+    table: str
+    key: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove one row; a missing row is not an error."""
+
+    table: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Add consecutive events, each already in wire form, to the history of one execution."""
+
+    execution_id: int
+    first_event_id: int
+    events: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Truncate:
+    """Remove the events of one execution whose id is greater than ``last_event_id`` (0 removes the whole history).
+
+    Used to un-start a task whose answer could not be written (spec/swf-semantics 4.2) and by retention.
+    """
+
+    execution_id: int
+    last_event_id: int
+
+
+Change: TypeAlias = Put | Delete | Append | Truncate
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """An answer made of ``head`` members, an ``events`` array and possibly a ``nextPageToken``."""
+
+    head: Object
+    events: tuple[bytes, ...]
+    next_page_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryWindow:
+    """A page of a closed execution's history: read events ``first``..``last`` (ascending ids, both included) from the
+    journal, hand them to :meth:`Engine.fill` and send the :class:`HistoryPage` it returns.
+
+    The read must happen after every change handed out before this window is durable.
+    """
+
+    execution_id: int
+    first: int
+    last: int
+    reverse: bool
+    head: Object
+    token: Object = field(repr=False)
+
+
+Answer: TypeAlias = Json | HistoryPage | HistoryWindow
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TaskRef:
+    """One task of one execution; ``kind`` is ``decision`` or ``activity``."""
+
+    kind: str
+    execution_id: int
+    scheduled_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What one command did.
+
+    ``result`` is the body of the answer (None = void). It may leave only after ``changes`` are durable, as one atomic
+    unit and in the order in which the core handed its transitions out. Then call :meth:`Engine.publish`. A transition
+    without changes still reads what earlier ones wrote: answer it after them.
+    """
+
+    result: Answer = None
+    changes: tuple[Change, ...] = ()
+    offered: tuple[TaskRef, ...] = ()
+    started: TaskRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """The poll found no task: the waiter is now in its list's queue, oldest first."""
+
+    waiter: int
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """A task was given to a parked poll: make ``transition`` durable, then answer ``waiter`` with its result."""
+
+    waiter: int
+    transition: Transition
+
+
+@dataclass(frozen=True, slots=True)
+class ListStatistics:
+    """One task list at one instant: tasks ready to be polled, and polls parked on it."""
+
+    account: str
+    domain: str
+    kind: str
+    name: str
+    backlog: int
+    parked: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """A snapshot for metrics and the console."""
+
+    open_executions: int
+    closed_executions: int
+    deadlines: int
+    parked: int
+    lists: tuple[ListStatistics, ...]

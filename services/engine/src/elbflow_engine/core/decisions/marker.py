@@ -1,0 +1,12 @@
+"""RecordMarker (spec/swf-semantics 7.7)."""
+
+from __future__ import annotations
+
+from elbflow_engine.core import api, members
+from elbflow_engine.core.decisions.batch import Batch
+
+
+def record(batch: Batch, attributes: api.Object) -> None:
+    """Write a note of the decider into the history."""
+    event: dict[str, object] = {"markerName": members.text(attributes, "markerName")}
+    batch.append("MarkerRecorded", event | members.given(attributes, "details"))

@@ -1,0 +1,215 @@
+"""Parked polls: futures that wait for a task without a thread or a timer of their own (spec/swf-semantics 4).
+
+A task goes to exactly one live connection. Whoever goes away before his answer is written gives the task back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from elbflow_engine import core, driver, holds, meters
+
+DRAIN_SPREAD_S = 0.7
+DRAIN_SLICE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class HoldTime:
+    """How long a poll without a task is held: uniformly ``seconds`` ± ``jitter_s``, never above 60."""
+
+    seconds: float = 58.0
+    jitter_s: float = 1.0
+
+    def draw(self, chance: random.Random) -> float:
+        spread = min(self.jitter_s, self.seconds / 2)
+        return min(60.0, chance.uniform(self.seconds - spread, self.seconds + spread))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a poll ended: with the ``started`` task's transition or, at the end of its hold, with none.
+
+    ``met`` is the loop time at which the task met the poll (or the hold ended); ``waited_s`` the time parked.
+    """
+
+    started: core.Transition | None
+    met: float
+    waited_s: float
+
+
+@dataclass(eq=False, slots=True)
+class _Poll:
+    """One poll under way; its ``future`` is resolved once, by whoever ends the poll first."""
+
+    waiter: int
+    account: str
+    operation: str
+    params: core.Object
+    alive: Callable[[], bool]
+    arrived: float
+    ends: float
+    future: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Polls:
+    """All polls of one engine."""
+
+    def __init__(self, engine: driver.Driver, hold: HoldTime, meter: meters.Meters, chance: random.Random) -> None:
+        self._driver = engine
+        self._hold = hold
+        self._meter = meter
+        self._chance = chance
+        self._loop = asyncio.get_running_loop()
+        self._waiters = itertools.count(1)
+        self._parked: dict[int, _Poll] = {}
+        self._holds = holds.Holds(self._hold_ended)
+        self._draining = False
+        engine.on_handoff = self._met
+        engine.on_reload = self._offer_again
+
+    @property
+    def parked(self) -> int:
+        """Polls that wait for a task now."""
+        return len(self._parked)
+
+    @property
+    def draining(self) -> bool:
+        return self._draining
+
+    async def poll(self, account: str, operation: str, params: core.Object, alive: Callable[[], bool]) -> Outcome:
+        """Wait for a task until the hold ends. ``alive`` tells whether the client's connection still stands.
+
+        The answer must be written next; when that fails, give the outcome to :meth:`take_back`. Cancelled, the poll
+        leaves its place at once, and a task on its way to it goes back to its list.
+        Raises :class:`core.Fault` and :class:`driver.Unavailable`.
+        """
+        self._driver.check_serving()
+        if self._draining:
+            raise driver.Unavailable("The service is shutting down")
+        arrived = self._loop.time()
+        poll = _Poll(
+            next(self._waiters),
+            account,
+            operation,
+            params,
+            alive,
+            arrived,
+            arrived + self._hold.draw(self._chance),
+        )
+        try:
+            self._offer(poll)
+        except core.Fault as fault:
+            if fault.code == "LimitExceededFault":
+                self._meter.poll_ended("limit")
+            raise
+        except Exception as error:
+            self._driver.distrust(error)
+            raise
+        try:
+            return await poll.future
+        except asyncio.CancelledError:
+            self._abandon(poll)
+            raise
+
+    def take_back(self, outcome: Outcome) -> None:
+        """The answer could not be written: offer its task to the next poll, if nobody can have seen it."""
+        if outcome.started is None or self._driver.recovering:
+            return
+        try:
+            undone = self._driver.engine.undo_handoff(outcome.started, self._driver.now())
+        except Exception as error:
+            self._driver.distrust(error)
+            return
+        if undone is not None:
+            self._meter.unstarted.inc()
+            self._driver.commit(undone)
+
+    async def drain(self) -> None:
+        """Refuse new polls and answer the parked ones empty, within a second."""
+        self._draining = True
+        waiting = list(self._parked.values())
+        slices = math.ceil(len(waiting) / DRAIN_SLICE)
+        for number in range(slices):
+            for poll in waiting[number * DRAIN_SLICE : (number + 1) * DRAIN_SLICE]:
+                if poll.waiter in self._parked:
+                    self._end_empty(poll, "empty_drain")
+            if number + 1 < slices:
+                await asyncio.sleep(DRAIN_SPREAD_S / slices)
+
+    def close(self) -> None:
+        """Stop the timer of the holds."""
+        self._holds.close()
+
+    def _offer(self, poll: _Poll) -> None:
+        outcome = self._driver.engine.poll(poll.account, poll.operation, poll.params, self._driver.now(), poll.waiter)
+        if isinstance(outcome, core.Parked):
+            self._park(poll)
+        else:
+            self._start(poll, outcome)
+
+    def _park(self, poll: _Poll) -> None:
+        self._parked[poll.waiter] = poll
+        self._holds.add(poll.waiter, poll.ends - self._loop.time())
+
+    def _unpark(self, waiter: int) -> _Poll:
+        self._holds.discard(waiter)
+        return self._parked.pop(waiter)
+
+    def _met(self, handoff: core.Handoff) -> None:
+        self._start(self._unpark(handoff.waiter), handoff.transition)
+
+    def _start(self, poll: _Poll, transition: core.Transition) -> None:
+        met = self._loop.time()
+        outcome = Outcome(transition, met, met - poll.arrived)
+        self._driver.commit(transition).add_done_callback(lambda done: self._started(done, poll, outcome))
+
+    def _started(self, done: asyncio.Future[None], poll: _Poll, outcome: Outcome) -> None:
+        if done.cancelled() or done.exception() is not None:
+            self._park_again(poll)
+        elif poll.future.done() or not poll.alive():
+            self._meter.dead_waiters.inc()
+            self.take_back(outcome)
+            poll.future.cancel()
+        else:
+            poll.future.set_result(outcome)
+
+    def _park_again(self, poll: _Poll) -> None:
+        """The task was not started after all. The driver reloads the core and then offers this poll again."""
+        if poll.future.done():
+            return
+        self._park(poll)
+        if self._draining:
+            self._end_empty(poll, "empty_drain")
+
+    def _abandon(self, poll: _Poll) -> None:
+        self._meter.poll_ended("disconnect")
+        if poll.waiter in self._parked:
+            self._unpark(poll.waiter)
+            self._driver.engine.drop_waiter(poll.waiter)
+        elif poll.future.done() and not poll.future.cancelled() and poll.future.exception() is None:
+            self.take_back(poll.future.result())
+
+    def _hold_ended(self, waiter: int) -> None:
+        self._end_empty(self._parked[waiter], "empty_full")
+
+    def _end_empty(self, poll: _Poll, result: meters.PollResult) -> None:
+        self._unpark(poll.waiter)
+        self._driver.engine.drop_waiter(poll.waiter)
+        self._meter.poll_ended(result)
+        now = self._loop.time()
+        if not poll.future.done():
+            poll.future.set_result(Outcome(None, now, now - poll.arrived))
+
+    def _offer_again(self) -> None:
+        """A new core knows none of the parked polls: register them, oldest first."""
+        for waiter in sorted(self._parked):
+            poll = self._unpark(waiter)
+            try:
+                self._offer(poll)
+            except core.Fault as fault:
+                poll.future.set_exception(fault)

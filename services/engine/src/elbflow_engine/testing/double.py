@@ -1,0 +1,71 @@
+"""SWF as a test double with real semantics."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from elbflow import clock as clocks
+from elbflow.swf.operations.executions import ExecutionOperations
+from elbflow.swf.operations.polls import PollOperations
+from elbflow.swf.operations.registration import RegistrationOperations
+from elbflow.swf.operations.tasks import TaskOperations
+from elbflow.swf.retry import RetryPlan
+from elbflow_engine import core, wire
+from elbflow_engine.testing.faults import FaultSchedule
+from elbflow_engine.testing.host import HOLD_S, EngineHost
+from elbflow_engine.testing.transport import InProcessTransport
+
+
+class SwfDouble(PollOperations, TaskOperations, ExecutionOperations, RegistrationOperations):
+    """:class:`elbflow.swf.Service` on the engine's core, in process, on any clock.
+
+    ::
+
+        clock = ManualClock()
+        async with SwfDouble(clock, random.Random(1)) as service:
+            await service.register_domain("test", retention_days=1)
+            ...
+            await clock.advance(60)      # deadlines fire, holds end, polls resolve
+
+    Short calls take no time unless ``faults`` or ``retries`` say so; retries wait on the clock. Polls resolve when a
+    task arrives or after ``hold_s`` ± 1 s. Cancelling a poll gives its place up; as with the real client, a task
+    that was already on its way is then returned all the same.
+    """
+
+    def __init__(
+        self,
+        clock: clocks.Clock,
+        rng: random.Random,
+        faults: FaultSchedule | None = None,
+        *,
+        limits: core.Limits | None = None,
+        hold_s: float = HOLD_S,
+        retries: RetryPlan | None = None,
+    ) -> None:
+        self._host = EngineHost(clock, rng, limits=limits, hold_s=hold_s)
+        super().__init__(InProcessTransport(self._host, clock, rng, faults, retries or RetryPlan()))
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(wire.inputs)
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        await self._host.aclose()
+
+    async def call(self, operation: str, members: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Any short operation by its wire name, for what :class:`elbflow.swf.Service` does not offer."""
+        return await self._transport.call(operation, dict(members))
+
+    def restart(self) -> None:
+        """Crash the engine and start it again from its journal; parked polls and tokens survive."""
+        self._host.restart()
+
+    def statistics(self) -> core.Statistics:
+        """Open executions, parked polls, backlogs."""
+        return self._host.statistics()

@@ -1,0 +1,10 @@
+"""The SWF wire protocol: HTTP, JSON, signatures, and the checks that come before the core."""
+
+from __future__ import annotations
+
+from elbflow_engine.wire.admission import Admission
+from elbflow_engine.wire.endpoint import Endpoint
+from elbflow_engine.wire.scalars import SerializationError, ValidationError
+from elbflow_engine.wire.shapes import Inputs, inputs
+
+__all__ = ["Admission", "Endpoint", "Inputs", "SerializationError", "ValidationError", "inputs"]

@@ -1,0 +1,112 @@
+"""The outside of the SWF protocol: targets, answers, error bodies (spec/swf-semantics 1.1-1.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import orjson
+
+from elbflow import service
+from elbflow_engine import core
+from elbflow_engine.driver import Unavailable
+from elbflow_engine.wire import scalars
+
+MAX_BODY_BYTES = 1024 * 1024
+JSON_1_0 = "application/x-amz-json-1.0"
+PLAIN_JSON = "application/json"
+CAPABILITIES = "safe-abort"
+
+_TARGET_SUFFIX = "SimpleWorkflowService"
+_MODELLED = "com.amazonaws.swf.base.model"
+_VALIDATION = "com.amazon.coral.validate"
+_GENERIC = "com.amazon.coral.service"
+_STATUS = {"RequestEntityTooLargeException": 413, "InternalFailure": 500, "ServiceUnavailable": 503}
+_COMPRESSED = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress"})
+_AUTH_CODES: Mapping[service.AuthCode, str] = {
+    service.AuthCode.MISSING_AUTHENTICATION_TOKEN: "MissingAuthenticationTokenException",
+    service.AuthCode.INCOMPLETE_SIGNATURE: "IncompleteSignatureException",
+    service.AuthCode.SIGNATURE_DOES_NOT_MATCH: "InvalidSignatureException",
+    service.AuthCode.INVALID_CLIENT_TOKEN_ID: "UnrecognizedClientException",
+    service.AuthCode.REQUEST_EXPIRED: "InvalidSignatureException",
+}
+
+
+class Refused(Exception):
+    """The request is answered with the wire ``code`` and ``message``; nothing was changed."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+def operation_of(target: str | None, known: Collection[str]) -> str:
+    """The operation that ``X-Amz-Target`` names, in either spelling. Raises :class:`Refused`."""
+    prefix, _, operation = (target or "").rpartition(".")
+    if not prefix.endswith(_TARGET_SUFFIX) or operation not in known:
+        raise Refused("UnknownOperationException", f"Unknown operation: {target or '(no X-Amz-Target)'}")
+    return operation
+
+
+def content_type_of(request_type: str | None) -> str:
+    """Content type of the answer: plain JSON to those who speak it, the service's own otherwise."""
+    media_type = (request_type or "").partition(";")[0].strip().lower()
+    return PLAIN_JSON if media_type == PLAIN_JSON else JSON_1_0
+
+
+def check_encoding(content_encoding: str | None) -> None:
+    """Refuse compressed bodies. ``amz-1.0``, which old clients send, is no compression and is ignored."""
+    codings = {coding.strip().lower() for coding in (content_encoding or "").split(",")}
+    if codings & _COMPRESSED:
+        raise Refused("SerializationException", f"Content-Encoding {content_encoding} is not supported")
+
+
+def parse(body: bytes) -> Mapping[str, core.Json]:
+    """The JSON object in ``body``; no body stands for an empty one. Raises :class:`Refused`."""
+    if not body:
+        return {}
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Refused("SerializationException", f"The body is not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise Refused("SerializationException", "The body is not a JSON object")
+    return value
+
+
+def too_large() -> Refused:
+    return Refused("RequestEntityTooLargeException", f"The request exceeds {MAX_BODY_BYTES} bytes")
+
+
+def refusal(error: Exception) -> Refused | None:
+    """How ``error`` is told to the client; None for an unexpected one."""
+    match error:
+        case Refused():
+            return error
+        case core.Fault():
+            return Refused(error.code, error.message)
+        case scalars.SerializationError():
+            return Refused("SerializationException", str(error))
+        case scalars.ValidationError():
+            return Refused("ValidationException", str(error))
+        case service.AuthError():
+            return Refused(_AUTH_CODES[error.code], error.message)
+        case Unavailable():
+            return Refused("ServiceUnavailable", str(error))
+        case _:
+            return None
+
+
+def status_of(code: str) -> int:
+    """HTTP status of a wire code."""
+    return _STATUS.get(code, 400)
+
+
+def error_body(refused: Refused) -> bytes:
+    """The body of an error answer, with the ``__type`` prefix the code belongs to."""
+    prefix = _GENERIC
+    if refused.code == "ValidationException":
+        prefix = _VALIDATION
+    elif refused.code.endswith("Fault"):
+        prefix = _MODELLED
+    return orjson.dumps({"__type": f"{prefix}#{refused.code}", "message": refused.message})

@@ -1,0 +1,1 @@
+"""The one-machine stack: supervisor programs, the demo tour and the ``elbflow`` command."""

@@ -1,0 +1,59 @@
+"""The ``elbflow`` command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from elbflow import errors
+from elbflow_standalone.commands import demo, env, instances, lb, status, store, up, workflow
+
+_EPILOG = """\
+First steps:
+  elbflow demo                        see a load balancer from creation to deletion, with real traffic
+  elbflow up                          run the stack in the foreground (Ctrl-C stops it)
+  eval "$(elbflow env)"               point the AWS CLI and boto3 at it, then for example:
+  elbflow instances add i-web1 --address 127.0.0.1 --zone local-1a
+  aws elb create-load-balancer --load-balancer-name web --availability-zones local-1a \\
+      --listeners Protocol=HTTP,LoadBalancerPort=8080,InstanceProtocol=HTTP,InstancePort=8000
+  aws elb register-instances-with-load-balancer --load-balancer-name web --instances i-web1
+  elbflow lb show web                 where its listeners answer, what it should serve and what it does serve
+  elbflow workflow list               what the control plane did, one line per workflow execution
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="elbflow",
+        description="A self-hosted load-balancing service compatible with AWS Classic ELB, on one machine.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in (up, demo, env, status, lb, instances, workflow, store):
+        module.add_to(commands)
+    return parser
+
+
+def default_data_dir() -> Path:
+    return Path(os.environ.get("ELBFLOW_DATA_DIR", "data"))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; errors are one sentence on stderr that says what to do."""
+    arguments = build_parser().parse_args(argv)
+    if getattr(arguments, "data_dir", None) is None:
+        arguments.data_dir = default_data_dir()
+    try:
+        return int(arguments.run(arguments))
+    except errors.ElbflowError as error:
+        print(f"elbflow: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""HAProxy as the servo sees it: a typed model, its text, the process, the runtime API and the counters."""

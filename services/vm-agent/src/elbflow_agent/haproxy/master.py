@@ -1,0 +1,180 @@
+"""The HAProxy master process: start, adopt, reload, stop (spec/vm-agent REQ-3.3, spec/perf-baselines facts 7 and 8).
+
+HAProxy is started as a daemon in a session of its own, so it survives the agent; everything after that goes through
+its sockets and is the same for an adopted process. One caller at a time: :class:`~elbflow_agent.haproxy.apply.Applier`
+serialises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import BinaryIO
+
+import structlog
+
+from elbflow import clock, errors
+from elbflow_agent import files
+from elbflow_agent.haproxy import check, place, processes, running, runtime
+
+_log = structlog.get_logger(__name__)
+_START_S = 20.0
+_ANSWER_S = 10.0
+_ATTEMPTS_S = (1.0, 2.0, 4.0, 8.0)
+_POLL_S = 0.01
+_TERMINATE_S = 2.0
+_SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class StartFailed(errors.Retryable):
+    """HAProxy did not start."""
+
+
+class ReloadRefused(errors.Retryable):
+    """HAProxy kept its previous configuration because the new one did not load."""
+
+
+class ReloadLost(errors.Retryable):
+    """HAProxy took no notice of repeated reload requests."""
+
+
+class Master:
+    """Handle of the HAProxy of one :class:`place.Place`; holds no process, only addresses."""
+
+    def __init__(self, where: place.Place, *, binary: str, time: clock.Clock) -> None:
+        self._where = where
+        self._binary = binary
+        self._clock = time
+        self._runtime = runtime.Runtime(where.admin_socket)
+
+    async def adopt(self) -> running.Processes | None:
+        """The running HAProxy of this place, or None when there is none that serves."""
+        try:
+            found = await self.processes()
+        except (runtime.Unreachable, running.Unreadable):
+            return None
+        return found if found.worker is not None else None
+
+    async def processes(self) -> running.Processes:
+        """``show proc``; raises :class:`runtime.Unreachable` when no master answers."""
+        return running.parse_processes(await self._master("show proc"))
+
+    async def start(self) -> running.Processes:
+        """Start HAProxy with the configuration in place and wait until it answers; raises :class:`StartFailed`.
+
+        Cancellation may leave HAProxy running; it is then adopted by the next call of :meth:`adopt`.
+        """
+        await self._remove_remains()
+        code = await self._spawn()
+        if code != 0:
+            output = await files.read(self._where.log) or b""
+            raise StartFailed(check.reason(output.decode(errors="replace"), code))
+        deadline = self._clock.monotonic() + _ANSWER_S
+        while self._clock.monotonic() < deadline:
+            found = await self.adopt()
+            if found is not None and await self._serving_pid() == found.worker:
+                return found
+            await self._clock.sleep(_POLL_S)
+        raise StartFailed(f"HAProxy does not answer {_ANSWER_S:g} s after its start")
+
+    async def reload(self, tag: str) -> running.Processes:
+        """Load the configuration in place, whose version tag is ``tag``, and wait until its worker serves.
+
+        HAProxy loses reload requests that come too close together, so the tag decides and a lost request is repeated.
+        Raises :class:`ReloadRefused` or :class:`ReloadLost`; the previous worker serves on in both cases.
+        """
+        before = await self.processes()
+        for attempt, patience_s in enumerate(_ATTEMPTS_S, 1):
+            await self._request_reload()
+            found = await self._loaded(tag, before, patience_s)
+            if found is not None:
+                return found
+            _log.warning("haproxy_reload_lost", master=before.master, attempt=attempt)
+        raise ReloadLost
+
+    async def stop(self, *, soft_s: float) -> None:
+        """Let connections finish for at most ``soft_s`` seconds, then terminate. No HAProxy is fine."""
+        found = await self.adopt()
+        pid = found.master if found is not None else await self._recorded()
+        if pid is None:
+            return
+        for number, patience_s in ((signal.SIGUSR1, soft_s), (signal.SIGTERM, _TERMINATE_S)):
+            processes.send(pid, number)
+            if await processes.exited_within(pid, patience_s):
+                return
+        processes.send(pid, signal.SIGKILL, group=True)
+        await processes.exited_within(pid, _TERMINATE_S)
+
+    async def old_worker_statistics(self, pid: int) -> str:
+        """``show stat`` of a worker that drains."""
+        return await self._master(f"@!{pid} show stat")
+
+    async def _recorded(self) -> int | None:
+        return await asyncio.to_thread(processes.recorded, self._where.pid_file, self._where.configuration)
+
+    async def _remove_remains(self) -> None:
+        """A master that lives but does not serve holds the sockets of the next one."""
+        pid = await self._recorded()
+        if pid is not None:
+            _log.warning("haproxy_unresponsive_killed", master=pid)
+            processes.send(pid, signal.SIGKILL, group=True)
+            await processes.exited_within(pid, _TERMINATE_S)
+
+    async def _spawn(self) -> int:
+        where = self._where
+        # The daemon keeps this file open as its standard error, so it must not be a pipe.
+        with await asyncio.to_thread(_open_private, where.log) as output:
+            process = await asyncio.create_subprocess_exec(
+                self._binary,
+                *("-W", "-D", "-f", str(where.configuration), "-p", str(where.pid_file)),
+                *("-S", f"{where.master_socket},mode,600"),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env={"PATH": _SEARCH_PATH},  # credentials in our environment are none of HAProxy's business
+            )
+            try:
+                async with asyncio.timeout(_START_S):
+                    return await process.wait()
+            except TimeoutError as error:
+                process.kill()
+                await process.wait()
+                raise StartFailed(f"HAProxy did not come up in {_START_S:g} s") from error
+
+    async def _request_reload(self) -> None:
+        try:
+            await self._master("reload")
+        except runtime.Unreachable:
+            # The master replaces itself while it answers; whether it heard us shows in the tag.
+            return
+
+    async def _loaded(self, tag: str, before: running.Processes, patience_s: float) -> running.Processes | None:
+        deadline = self._clock.monotonic() + patience_s
+        while self._clock.monotonic() < deadline:
+            await self._clock.sleep(_POLL_S)
+            found = await self.adopt()
+            if found is None:
+                continue
+            if found.failed_reloads > before.failed_reloads:
+                raise ReloadRefused
+            if found.worker != before.worker and await self._serving_pid(tag) == found.worker:
+                return found
+        return None
+
+    async def _serving_pid(self, tag: str | None = None) -> int | None:
+        """Pid of the worker behind the admin socket, provided that it has ``tag``."""
+        try:
+            found, pid = await self._runtime.info()
+        except (runtime.Unreachable, running.Unreadable):
+            return None
+        return pid if tag is None or found == tag else None
+
+    async def _master(self, command: str) -> str:
+        return await runtime.ask(self._where.master_socket, command, timeout_s=2.0)
+
+
+def _open_private(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")

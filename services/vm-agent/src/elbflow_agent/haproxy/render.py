@@ -1,0 +1,147 @@
+"""The model as configuration text for HAProxy 2.6 or later (spec/vm-agent-data-plane 3.4).
+
+The text carries a version tag in ``description``: the hash of everything but the servers. Two models with equal tags
+differ only in what the runtime API can change, so a different tag is the one reason to reload.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from elbflow_agent.haproxy import model, place, safe
+
+_CONNECT_S = 5
+_LONGEST_REQUEST_HEADER_S = 60
+COOKIE = "AWSELB"
+
+
+def tag(wanted: model.Model, where: place.Place, limits: place.Limits) -> str:
+    """Version tag of the part of the configuration that needs a reload."""
+    text = _text(wanted.without_servers(), where, limits, "none")
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def render(wanted: model.Model, where: place.Place, limits: place.Limits) -> str:
+    """The complete configuration."""
+    return _text(wanted, where, limits, tag(wanted, where, limits))
+
+
+def server_options(listener: model.Listener) -> str:
+    """Options that every server of the listener's back end carries, also when added at run time."""
+    words = []
+    if listener.tls_to_servers:
+        words.append("ssl verify none")
+    if listener.proxy_protocol:
+        words.append("send-proxy")
+    return " ".join(words)
+
+
+def _text(wanted: model.Model, where: place.Place, limits: place.Limits, version: str) -> str:
+    blocks = [_global(where, limits, version), _defaults(wanted, where), _local(where)]
+    for listener in wanted.listeners:
+        blocks.append(_frontend(wanted, listener))
+        blocks.append(_backend(listener))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _global(where: place.Place, limits: place.Limits, version: str) -> str:
+    return f"""# written by elbflow-agent; changes are overwritten
+global
+    description {safe.tag(version)}
+    nbthread 1
+    maxconn {limits.max_connections}
+    hard-stop-after {limits.hard_stop_s}s
+    stats socket unix@{safe.path(str(where.admin_socket))} mode 600 level admin expose-fd listeners"""
+
+
+def _defaults(wanted: model.Model, where: place.Place) -> str:
+    idle_s = wanted.idle_timeout_s
+    # Redispatch at every retry: a dead server costs no turn-around delay while another one lives.
+    common = f"""    option redispatch 1
+    retries 3
+    timeout connect {_CONNECT_S}s
+    timeout queue {_CONNECT_S}s
+    timeout client {idle_s}s
+    timeout server {idle_s}s
+    timeout tunnel {idle_s}s"""
+    return f"""defaults d-http
+    mode http
+{common}
+    timeout http-request {min(idle_s, _LONGEST_REQUEST_HEADER_S)}s
+    timeout http-keep-alive {idle_s}s
+    option idle-close-on-response
+    http-reuse safe
+    retry-on conn-failure empty-response
+    errorfile 503 {safe.path(str(where.error_503))}
+
+defaults d-tcp
+    mode tcp
+{common}"""
+
+
+def _local(where: place.Place) -> str:
+    """A frontend that always exists, because HAProxy refuses to run without any."""
+    return f"""frontend local from d-http
+    bind unix@{safe.path(str(where.stats_socket))} mode 600
+    http-request use-service prometheus-exporter if {{ path /metrics }}
+    http-request return status 404"""
+
+
+def _frontend(wanted: model.Model, listener: model.Listener) -> str:
+    lines = [
+        f"frontend {listener.frontend} from d-{listener.mode}",
+        f"    bind {wanted.address}:{listener.port}",
+        # The agent's own connect probe comes from this address and must not reach a back end or a counter.
+        f"    tcp-request connection reject if {{ src {wanted.address} }}",
+    ]
+    if listener.mode is model.Mode.HTTP:
+        lines += _http_rules(listener)
+    lines.append(f"    default_backend {listener.backend}")
+    return "\n".join(lines)
+
+
+def _http_rules(listener: model.Listener) -> list[str]:
+    count = "req.fhdr_cnt(X-Forwarded-For)"
+    return [
+        # Only safe methods are sent twice once a server may have seen them (RFC 9110 9.2.2).
+        "    http-request disable-l7-retry unless { method GET HEAD OPTIONS TRACE }",
+        # In this order each request meets exactly one of the three rules.
+        f"    http-request add-header X-Forwarded-For %[src] if {{ {count} gt 1 }}",
+        f'    http-request set-header X-Forwarded-For "%[req.fhdr(X-Forwarded-For)], %[src]" if {{ {count} eq 1 }}',
+        f"    http-request set-header X-Forwarded-For %[src] if {{ {count} eq 0 }}",
+        "    http-request set-header X-Forwarded-Proto http",
+        f"    http-request set-header X-Forwarded-Port {listener.port}",
+    ]
+
+
+def _backend(listener: model.Listener) -> str:
+    balance = "leastconn" if listener.mode is model.Mode.HTTP else "roundrobin"
+    lines = [f"backend {listener.backend} from d-{listener.mode}", f"    balance {balance}"]
+    if listener.stickiness is not None:
+        lines += _cookie_rules(listener.stickiness)
+    options = server_options(listener)
+    # Options cannot be changed at run time; the comment makes them part of the version even without servers.
+    lines.append(f"    # server options: {options or 'none'}")
+    lines += [_server(server, options) for server in listener.servers]
+    return "\n".join(lines)
+
+
+def _cookie_rules(stickiness: model.Stickiness) -> list[str]:
+    life = "" if stickiness.duration_s is None else f" maxlife {stickiness.duration_s}s"
+    return [
+        # Dynamic values need no keyword on the server line, so servers can join at run time.
+        f"    cookie {COOKIE} insert indirect nocache httponly dynamic{life}",
+        f"    dynamic-cookie-key {stickiness.key}",
+        # Only this rule set sees the cookie that HAProxy itself inserts.
+        "    http-after-response set-header Cache-Control 'no-cache=\"set-cookie\"'"
+        f" if {{ res.hdr(Set-Cookie) -m beg {COOKIE}= }}",
+    ]
+
+
+def _server(server: model.Server, options: str) -> str:
+    words = ["   ", "server", server.name, f"{server.address}:{server.port}"]
+    if options:
+        words.append(options)
+    if server.admin is not model.Admin.READY:
+        words.append("disabled")
+    return " ".join(words)

@@ -1,0 +1,111 @@
+"""What a running HAProxy says about itself: ``show info``, ``show servers state`` and ``show proc``, parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from elbflow import errors
+from elbflow_agent.haproxy import model
+
+ServerKey: TypeAlias = tuple[str, str]
+"""Backend name and server name."""
+
+_MAINTENANCE_BITS = 0x01 | 0x02 | 0x20 | 0x40  # forced, inherited, resolution, health-check maintenance
+_DRAIN_BITS = 0x08 | 0x10
+
+
+class Unreadable(errors.Retryable):
+    """HAProxy's answer does not have the expected form."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """One server as the worker has it now."""
+
+    address: str
+    port: int
+    admin: model.Admin
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The serving worker: its version tag, its pid, and its servers."""
+
+    tag: str
+    pid: int
+    servers: Mapping[ServerKey, RunningServer] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """``show proc``: the master, the serving worker and the workers that still drain.
+
+    ``failed_reloads`` counts since the last successful one.
+    """
+
+    master: int
+    worker: int | None
+    old_workers: tuple[int, ...] = ()
+    reloads: int = 0
+    failed_reloads: int = 0
+
+
+def parse_info(text: str) -> tuple[str, int]:
+    """Version tag and pid from ``show info``."""
+    fields = {}
+    for line in text.splitlines():
+        name, separator, value = line.partition(":")
+        if separator:
+            fields[name.strip().lower()] = value.strip()
+    try:
+        return fields.get("description", ""), int(fields["pid"])
+    except (KeyError, ValueError) as error:
+        raise Unreadable("show info has no pid") from error
+
+
+def parse_servers(text: str) -> dict[ServerKey, RunningServer]:
+    """Servers from ``show servers state``."""
+    servers: dict[ServerKey, RunningServer] = {}
+    columns: list[str] = []
+    for line in text.splitlines():
+        if line.startswith("# "):
+            columns = line[2:].split()
+        elif columns and line.strip():
+            row = dict(zip(columns, line.split(), strict=False))
+            try:
+                admin = _admin(int(row["srv_admin_state"]))
+                server = RunningServer(row["srv_addr"], int(row["srv_port"]), admin)
+                servers[row["be_name"], row["srv_name"]] = server
+            except (KeyError, ValueError) as error:
+                raise Unreadable(f"unexpected line in show servers state: {line[:120]!r}") from error
+    return servers
+
+
+def parse_processes(text: str) -> Processes:
+    """Processes from the master's ``show proc``."""
+    section, master, worker, old, reloads, failed = "", None, None, [], 0, 0
+    for line in text.splitlines():
+        if line.startswith("# "):
+            section = line[2:].strip()
+            continue
+        words = line.replace("[", " ").replace("]", " ").split()
+        if len(words) < 3 or not words[0].isdecimal():
+            continue
+        match (section, words[1]):
+            case ("", "master") if len(words) > 4:
+                master, reloads, failed = int(words[0]), int(words[2]), int(words[4])
+            case ("workers", "worker"):
+                worker = int(words[0])
+            case ("old workers", "worker"):
+                old.append(int(words[0]))
+    if master is None:
+        raise Unreadable("show proc names no master")
+    return Processes(master, worker, tuple(old), reloads, failed)
+
+
+def _admin(bits: int) -> model.Admin:
+    if bits & _MAINTENANCE_BITS:
+        return model.Admin.MAINT
+    return model.Admin.DRAIN if bits & _DRAIN_BITS else model.Admin.READY

@@ -1,0 +1,100 @@
+"""``show stat`` as CSV, and counters that go on across reloads and crashes (spec/vm-agent 5.5, REQ-5.3 to REQ-5.6).
+
+Every worker counts from zero, so deltas are taken per worker pid. What the servers answered is told apart from what
+HAProxy answered by itself through their rows: the frontend counts all responses, a server row only its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from elbflow_agent.haproxy import model, running
+
+Row: TypeAlias = Mapping[str, str]
+RowKey: TypeAlias = tuple[str, str]
+"""Proxy name and server name; the latter is ``FRONTEND`` or ``BACKEND`` for a proxy's own rows."""
+
+_RAW = ("hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other", "stot", "econ", "wretr")
+
+
+def parse(text: str) -> list[Row]:
+    """Rows of ``show stat``, by column name."""
+    return list(csv.DictReader(io.StringIO(text.removeprefix("# "))))
+
+
+def sessions(rows: Sequence[Row]) -> dict[running.ServerKey, int]:
+    """Current sessions plus queued requests of every server."""
+    return {
+        (row["pxname"], row["svname"]): _number(row, "scur") + _number(row, "qcur")
+        for row in rows
+        if row["svname"] not in ("FRONTEND", "BACKEND")
+    }
+
+
+@dataclass(slots=True)
+class Counters:
+    """Cumulative totals of one VM under the names that PutCloudWatchMetric uses.
+
+    ``totals`` only ever grow, except that the HTTPCode_ELB counters may dip while a response is on its way from a
+    server's row to its frontend's. ``baselines`` are the last raw values per worker and row.
+    """
+
+    totals: dict[str, float] = field(default_factory=dict)
+    baselines: dict[int, dict[RowKey, dict[str, float]]] = field(default_factory=dict)
+
+    def observe(self, pid: int, rows: Sequence[Row]) -> None:
+        """Add what worker ``pid`` counted since its last observation."""
+        known = self.baselines.setdefault(pid, {})
+        for row in rows:
+            if model.port_of(row["pxname"]) is None or row["svname"] == "BACKEND":
+                continue
+            key = (row["pxname"], row["svname"])
+            values = {name: float(_number(row, name)) for name in _RAW}
+            before = known.get(key, {})
+            delta = {name: _grown(value, before.get(name, 0.0)) for name, value in values.items()}
+            known[key] = values
+            for name, amount in _contributions(row, delta):
+                if amount:
+                    self.totals[name] = self.totals.get(name, 0.0) + amount
+
+    def forget_server(self, pid: int, key: running.ServerKey) -> None:
+        """The server is gone from this worker; a later one of the same name counts from zero."""
+        self.baselines.get(pid, {}).pop(key, None)
+
+    def keep_workers(self, pids: frozenset[int]) -> None:
+        """Drop the baselines of workers that are gone."""
+        self.baselines = {pid: rows for pid, rows in self.baselines.items() if pid in pids}
+
+
+def _contributions(row: Row, delta: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    if row["svname"] == "FRONTEND":
+        yield "HTTPCode_ELB_4XX", delta["hrsp_4xx"]
+        yield "HTTPCode_ELB_5XX", delta["hrsp_5xx"]
+        return
+    yield "BackendConnectionErrors", delta["econ"] + delta["wretr"]
+    if row.get("mode") == model.Mode.TCP:
+        connections = max(0.0, delta["stot"] - delta["econ"])
+        yield "RequestCount", connections
+        yield "Latency", connections * _number(row, "ctime")
+        return
+    for digit in "2345":
+        yield f"HTTPCode_Backend_{digit}XX", delta[f"hrsp_{digit}xx"]
+    yield "HTTPCode_ELB_4XX", -delta["hrsp_4xx"]
+    yield "HTTPCode_ELB_5XX", -delta["hrsp_5xx"]
+    requests = sum(delta[f"hrsp_{kind}"] for kind in ("2xx", "3xx", "4xx", "5xx", "other"))
+    yield "RequestCount", requests
+    # HAProxy keeps the mean response time of the last 1,024 requests, which is near enough for a sum per minute.
+    yield "Latency", requests * _number(row, "rtime")
+
+
+def _grown(value: float, before: float) -> float:
+    return value - before if value >= before else value
+
+
+def _number(row: Row, name: str) -> int:
+    text = row.get(name) or "0"
+    return int(text) if text.isdecimal() else 0

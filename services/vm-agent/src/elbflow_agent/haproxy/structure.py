@@ -1,0 +1,144 @@
+"""What only a start or a reload can change: listeners, policies, timeouts (REQ-3.3).
+
+A configuration is checked before the running process hears of it, and the file on disk is the one that runs: it is put
+back when a start or reload fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import structlog
+
+from elbflow import clock, errors
+from elbflow.contract import document
+from elbflow_agent import files, meters
+from elbflow_agent.haproxy import check, master, model, place, ports, render
+
+_log = structlog.get_logger(__name__)
+_PORT_RETRIES = 3
+_PORT_RETRY_S = 0.1
+_LISTEN_S = 5.0
+_PROBE_S = 1.0
+
+Problems: TypeAlias = tuple[document.ListenerProblem, ...]
+
+
+class NotListening(errors.Retryable):
+    """HAProxy runs but does not accept connections on a listener."""
+
+
+class Structure:
+    """Starts and reloads the HAProxy of one place; one caller at a time."""
+
+    def __init__(
+        self,
+        where: place.Place,
+        process: master.Master,
+        *,
+        binary: str,
+        limits: place.Limits,
+        time: clock.Clock,
+        instruments: meters.Meters,
+    ) -> None:
+        self._where = where
+        self._master = process
+        self._binary = binary
+        self._limits = limits
+        self._clock = time
+        self._meters = instruments
+        self._obstructed: frozenset[int] = frozenset()
+
+    def tag(self, wanted: model.Model) -> str:
+        """Version tag under which ``wanted`` runs."""
+        return render.tag(wanted, self._where, self._limits)
+
+    async def bindable(self, wanted: model.Model, served: frozenset[int]) -> tuple[model.Model, Problems]:
+        """``wanted`` less the listeners whose port cannot be bound; ``served`` are the ports HAProxy has already."""
+        new = sorted(wanted.ports - served)
+        obstacles = _obstacles(wanted.address, new)
+        for _ in range(_PORT_RETRIES):
+            if obstacles.keys() <= self._obstructed:
+                break
+            # News: an old worker may be about to let go of a port that was removed a moment ago.
+            await self._clock.sleep(_PORT_RETRY_S)
+            obstacles = _obstacles(wanted.address, new)
+        self._obstructed = frozenset(obstacles)
+        problems = tuple(document.ListenerProblem(port, reason) for port, reason in obstacles.items())
+        return wanted.without_ports(self._obstructed), problems
+
+    async def checked(self, wanted: model.Model) -> tuple[model.Model, Problems]:
+        """``wanted`` less the listeners that HAProxy refuses; they are tried singly only if the whole is refused.
+
+        Raises :class:`check.InvalidConfiguration` when no single listener is to blame.
+        """
+        try:
+            await self._try(wanted)
+        except check.InvalidConfiguration as error:
+            problems = await self._refused(wanted)
+            if not problems:
+                raise
+            _log.error("haproxy_configuration_refused", reason=str(error), ports=[each.port for each in problems])
+            reduced = wanted.without_ports(frozenset(each.port for each in problems))
+            await self._try(reduced)
+            return reduced, problems
+        return wanted, ()
+
+    async def write(self, wanted: model.Model) -> None:
+        """Make the file on disk agree with what runs or is about to run."""
+        text = render.render(wanted, self._where, self._limits).encode()
+        if text != await files.read(self._where.configuration):
+            await files.replace(self._where.configuration, text)
+
+    async def start(self, wanted: model.Model) -> None:
+        """Start HAProxy with ``wanted``; returns when every listener accepts connections."""
+        await self.write(wanted)
+        found = await self._master.start()
+        self._meters.starts.inc()
+        _log.info("haproxy_started", master=found.master, worker=found.worker)
+        await self._await_listening(wanted)
+
+    async def reload(self, wanted: model.Model, reason: str) -> None:
+        """Replace the worker by one that serves ``wanted``; returns when every listener accepts connections.
+
+        On failure the previous worker serves on with its own file on disk.
+        """
+        previous = await files.read(self._where.configuration)
+        await self.write(wanted)
+        try:
+            found = await self._master.reload(self.tag(wanted))
+        except errors.Retryable:
+            if previous is not None:
+                await files.replace(self._where.configuration, previous)
+            raise
+        self._meters.reloads.labels(reason).inc()
+        _log.info("haproxy_reloaded", reason=reason, master=found.master, worker=found.worker)
+        await self._await_listening(wanted)
+
+    async def _try(self, wanted: model.Model) -> None:
+        text = render.render(wanted, self._where, self._limits)
+        await files.replace(self._where.candidate, text.encode())
+        await check.check(self._binary, self._where.candidate)
+
+    async def _refused(self, wanted: model.Model) -> Problems:
+        problems = []
+        for port in sorted(wanted.ports):
+            try:
+                await self._try(wanted.without_ports(wanted.ports - {port}))
+            except check.InvalidConfiguration as reason:
+                problems.append(document.ListenerProblem(port, f"HAProxy refuses the listener: {reason}"))
+        return tuple(problems)
+
+    async def _await_listening(self, wanted: model.Model) -> None:
+        deadline = self._clock.monotonic() + _LISTEN_S
+        missing = sorted(wanted.ports)
+        while missing := await ports.silent(wanted.address, missing, timeout_s=_PROBE_S):
+            if self._clock.monotonic() >= deadline:
+                raise NotListening(f"HAProxy does not accept connections on {wanted.address} ports {missing}")
+            await self._clock.sleep(_PORT_RETRY_S)
+
+
+def _obstacles(address: str, candidates: Iterable[int]) -> dict[int, str]:
+    found = ((port, ports.obstacle(address, port)) for port in candidates)
+    return {port: reason for port, reason in found if reason is not None}

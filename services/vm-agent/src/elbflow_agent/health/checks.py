@@ -1,0 +1,155 @@
+"""The checkers of one VM: one supervised task per instance on a fixed-rate schedule (REQ-4.1, REQ-4.4, REQ-4.5)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import structlog
+
+from elbflow import clock, errors
+from elbflow.contract import document
+from elbflow_agent import meters
+from elbflow_agent.health import probe, target, tracker
+
+_log = structlog.get_logger(__name__)
+_FIRST_PROBE_WITHIN_S = 1.0
+
+Probe: TypeAlias = Callable[[str, target.Target, float, clock.Clock], Awaitable[probe.Verdict]]
+
+
+@dataclass(slots=True)
+class _Checker:
+    address: str
+    health: tracker.Health
+    restored: bool = False
+    task: asyncio.Task[None] | None = field(default=None)
+
+
+class Checks:
+    """Keeps the health of every instance of the document; ``changed`` is called after each change of a state.
+
+    States survive :meth:`configure`; counting starts anew where the check or the address changed.
+    """
+
+    def __init__(
+        self,
+        *,
+        time: clock.Clock,
+        rng: random.Random,
+        instruments: meters.Meters,
+        changed: Callable[[], None],
+        probing: Probe = probe.probe,
+    ) -> None:
+        self._clock = time
+        self._rng = rng
+        self._meters = instruments
+        self._changed = changed
+        self._probing = probing
+        self._check: document.HealthCheck | None = None
+        self._target: target.Target | None = None
+        self._checkers: dict[str, _Checker] = {}
+        self._restored: dict[str, tracker.Health] = {}
+        self._closed = False
+
+    @property
+    def check(self) -> document.HealthCheck | None:
+        return self._check
+
+    def states(self) -> Mapping[str, tracker.Health]:
+        """Health by instance id."""
+        return {instance_id: checker.health for instance_id, checker in self._checkers.items()}
+
+    def in_rotation(self, instance_id: str) -> bool:
+        """Whether HAProxy may send traffic to the instance now."""
+        checker = self._checkers.get(instance_id)
+        return checker is not None and checker.health.in_rotation
+
+    def restore(self, states: Mapping[str, tracker.Health]) -> None:
+        """States from before a restart; they hold for the instances that :meth:`configure` names next."""
+        self._restored = dict(states)
+
+    def configure(self, check: document.HealthCheck | None, instances: Mapping[str, str]) -> None:
+        """Check ``instances`` (id to address); raises :class:`target.InvalidTarget`, changing nothing."""
+        parsed = target.parse(check.target) if check is not None else None
+        restart_all = check != self._check
+        self._check, self._target = check, parsed
+        for instance_id in set(self._checkers) - set(instances):
+            self._stop(self._checkers.pop(instance_id))
+        for instance_id, address in instances.items():
+            self._place(instance_id, address, restart_all)
+        self._restored = {}
+
+    async def aclose(self) -> None:
+        """Stop all checkers; their states stay readable."""
+        self._closed = True
+        tasks = [checker.task for checker in self._checkers.values() if checker.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _place(self, instance_id: str, address: str, restart: bool) -> None:
+        checker = self._checkers.get(instance_id)
+        if checker is None:
+            restored = self._restored.get(instance_id)
+            checker = _Checker(address, restored or tracker.Health(), restored is not None)
+            self._checkers[instance_id] = checker
+        elif not restart and checker.address == address:
+            return
+        else:
+            checker.address = address
+            checker.health = checker.health.recounting()
+        self._stop(checker)
+        if self._check is None:
+            checker.health = tracker.unchecked()
+        elif not self._closed:
+            checker.task = asyncio.create_task(self._run(instance_id, checker), name=f"health-{instance_id}")
+            checker.task.add_done_callback(_report)
+
+    def _stop(self, checker: _Checker) -> None:
+        if checker.task is not None:
+            checker.task.cancel()
+            checker.task = None
+
+    async def _run(self, instance_id: str, checker: _Checker) -> None:
+        check, what = self._check, self._target
+        if check is None or what is None:
+            raise errors.Defect("a checker runs without a health check")
+        # After a restart the whole interval is used, so that a host's thousands of checks do not come at once.
+        spread_s = check.interval_s if checker.restored else min(check.interval_s, _FIRST_PROBE_WITHIN_S)
+        due = self._clock.monotonic() + self._rng.uniform(0, spread_s)
+        while True:
+            await self._clock.sleep(due - self._clock.monotonic())
+            verdict = await self._probe(instance_id, checker.address, what, check.timeout_s)
+            self._meters.probes.labels(verdict.value).inc()
+            if verdict is not probe.Verdict.STALLED:
+                self._advance(instance_id, checker, verdict is probe.Verdict.PASSED, check)
+            # Fixed rate; instants that have passed already are skipped, not made up for.
+            missed = max(0, int((self._clock.monotonic() - due) // check.interval_s))
+            due += check.interval_s * (missed + 1)
+
+    async def _probe(self, instance_id: str, address: str, what: target.Target, timeout_s: float) -> probe.Verdict:
+        try:
+            return await self._probing(address, what, timeout_s, self._clock)
+        except Exception:
+            # A defect of ours says nothing about the instance, and must not end its checks.
+            _log.exception("health_probe_broken", instance=instance_id)
+            return probe.Verdict.STALLED
+
+    def _advance(self, instance_id: str, checker: _Checker, passed: bool, check: document.HealthCheck) -> None:
+        before = checker.health
+        checker.health = tracker.advance(before, passed, check)
+        if (checker.health.state, checker.health.in_rotation) != (before.state, before.in_rotation):
+            self._meters.transitions.labels(checker.health.state.value).inc()
+            _log.info(
+                "health_changed", instance=instance_id, state=checker.health.state.value, before=before.state.value
+            )
+            self._changed()
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("health_checker_died", task=task.get_name(), exc_info=error)

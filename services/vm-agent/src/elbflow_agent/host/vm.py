@@ -1,0 +1,137 @@
+"""One VM inside the host: its servo, its place in the IPC server and its lane."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from elbflow import clock
+from elbflow_agent import assembly, ipc, meters
+from elbflow_agent.haproxy import place
+from elbflow_agent.host.records import VmRecord
+from elbflow_agent.servo import Servo, ServoOptions, ServoStatistics
+from elbflow_agent.worker import Workers
+
+_log = structlog.get_logger(__name__)
+
+
+class VmState(enum.StrEnum):
+    """States of a VM as the control API shows them."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class VmView:
+    """A VM for the control API; ``servo`` is None until it runs."""
+
+    record: VmRecord
+    state: VmState
+    servo: ServoStatistics | None
+
+
+@dataclass(frozen=True, slots=True)
+class VmShared:
+    """What all VMs of a host share."""
+
+    run_dir: Path
+    binary: str
+    limits: place.Limits
+    removal_grace_s: float
+    server: ipc.Server
+    workers: Workers
+    time: clock.Clock
+    rng: random.Random
+    instruments: meters.Meters
+    starting: asyncio.Semaphore
+
+
+class HostedVm:
+    """A VM as one supervised task. :meth:`leave` keeps its HAProxy serving, :meth:`destroy` does not."""
+
+    def __init__(self, record: VmRecord, directory: Path, shared: VmShared) -> None:
+        self.record = record
+        self._shared = shared
+        self._servo = Servo(
+            ServoOptions(
+                address=record.address,
+                directory=directory,
+                binary=shared.binary,
+                owner=record.key,
+                limits=shared.limits,
+                removal_grace_s=shared.removal_grace_s,
+            ),
+            time=shared.time,
+            rng=shared.rng,
+            instruments=shared.instruments,
+        )
+        self._state = VmState.STARTING
+        self._started = asyncio.Event()
+        self._leaving = asyncio.Event()
+        self._soft_s: float | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def state(self) -> VmState:
+        return self._state
+
+    def view(self) -> VmView:
+        servo = self._servo.statistics() if self._state is VmState.RUNNING else None
+        return VmView(self.record, self._state, servo)
+
+    def start(self) -> None:
+        """Bring the VM up in the background; it never raises, see :attr:`state`."""
+        self._task = asyncio.create_task(self._guarded(), name=f"vm-{self.record.instance_id}")
+
+    async def started(self) -> None:
+        """Wait until the VM runs or has failed."""
+        await self._started.wait()
+
+    async def leave(self) -> None:
+        """End the VM's part of this process; HAProxy goes on serving."""
+        self._state = VmState.STOPPING
+        self._leaving.set()
+        if self._task is not None:
+            await self._task
+
+    async def destroy(self, soft_s: float) -> None:
+        """End the VM and its HAProxy, whose connections have ``soft_s`` seconds to finish."""
+        self._soft_s = soft_s
+        await self.leave()
+
+    async def _guarded(self) -> None:
+        try:
+            await self._run()
+        except Exception:
+            self._state = VmState.FAILED
+            _log.exception("vm_failed", instance=self.record.instance_id)
+            if self._soft_s is not None:
+                await self._servo.stop_data_plane(self._soft_s)
+        finally:
+            self._started.set()
+
+    async def _run(self) -> None:
+        instance_id, shared = self.record.instance_id, self._shared
+        async with contextlib.AsyncExitStack() as stack:
+            async with shared.starting:
+                servo = await stack.enter_async_context(self._servo)
+            await shared.server.add(instance_id, assembly.handlers(servo))
+            stack.push_async_callback(shared.server.remove, instance_id)
+            if not self._leaving.is_set():
+                self._state = VmState.RUNNING
+            self._started.set()
+            _log.info("vm_running", instance=instance_id, address=self.record.address)
+            await shared.workers.serve(instance_id, self._leaving)
+            if self._soft_s is not None:
+                await shared.server.remove(instance_id)
+                await servo.stop_data_plane(self._soft_s)
+        _log.info("vm_left", instance=instance_id, haproxy="stopped" if self._soft_s is not None else "serving")

@@ -1,0 +1,181 @@
+"""The servo's end: one subscription for all VMs of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import redis.exceptions
+import structlog
+
+from elbflow import clock, errors
+from elbflow_agent import meters
+from elbflow_agent.ipc import connection, messages
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+    from redis.asyncio.client import PubSub
+
+_log = structlog.get_logger(__name__)
+_REPLY_LIFE_S = 60
+
+
+class Handlers:
+    """What one VM answers, by method."""
+
+    def __init__(self) -> None:
+        self._bound: dict[str, Callable[[str], Awaitable[str]]] = {}
+
+    def bind(
+        self,
+        method: messages.Method[messages.In, messages.Out],
+        implementation: Callable[[messages.In], Awaitable[messages.Out]],
+    ) -> None:
+        """Answer ``method`` with ``implementation``."""
+
+        async def answer(body: str) -> str:
+            return method.encode_answer(await implementation(method.decode_argument(body)))
+
+        self._bound[method.name] = answer
+
+    async def answer(self, request: messages.Request) -> str:
+        """The encoded answer; :class:`messages.Malformed` for an unknown method."""
+        bound = self._bound.get(request.method)
+        if bound is None:
+            raise messages.Malformed(f"unknown method {request.method[:80]!r}")
+        return await bound(request.body)
+
+
+class Server:
+    """Async context manager that answers requests to the VMs added to it, across restarts of Redis."""
+
+    def __init__(self, connect: connection.Connect, *, time: clock.Clock, instruments: meters.Meters) -> None:
+        self._clock = time
+        self._meters = instruments
+        self._redis: Redis = connect()
+        self._handlers: dict[str, Handlers] = {}
+        # Subscribed for ever, so that the subscription stays in use while there is no VM.
+        self._idle_channel = messages.channel(uuid.uuid4().hex)
+        self._subscription: PubSub | None = None
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._listener: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Server:
+        self._listener = asyncio.create_task(self._listen_for_ever(), name="ipc-requests")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        tasks = [task for task in (self._listener, *self._running.values()) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._redis.aclose()
+
+    @property
+    def connected(self) -> bool:
+        """Whether requests arrive now."""
+        return self._subscription is not None
+
+    async def add(self, instance_id: str, handlers: Handlers) -> None:
+        """Answer requests to ``instance_id``. Without Redis they arrive as soon as it is there."""
+        self._handlers[messages.channel(instance_id)] = handlers
+        await self._change(instance_id, subscribe=True)
+
+    async def remove(self, instance_id: str) -> None:
+        """Answer no more requests to ``instance_id``; those in progress go on."""
+        if self._handlers.pop(messages.channel(instance_id), None) is not None:
+            await self._change(instance_id, subscribe=False)
+
+    async def _change(self, instance_id: str, *, subscribe: bool) -> None:
+        subscription = self._subscription
+        if subscription is None:
+            return
+        try:
+            change = subscription.subscribe if subscribe else subscription.unsubscribe
+            await change(messages.channel(instance_id))
+        except (redis.exceptions.RedisError, OSError):
+            # The listener meets the same fault, and subscribes to everything anew.
+            self._meters.ipc_errors.labels("connection").inc()
+
+    async def _listen_for_ever(self) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._listen()
+            except (redis.exceptions.RedisError, OSError) as error:
+                if self._subscription is not None:
+                    failures = 0
+                if failures == 0:
+                    _log.warning("ipc_connection_lost", end="servo", reason=str(error))
+                self._meters.ipc_errors.labels("connection").inc()
+            except Exception:
+                self._meters.ipc_errors.labels("defect").inc()
+                _log.exception("ipc_listener_broken", end="servo")
+            finally:
+                self._subscription = None
+            await self._clock.sleep(connection.backoff_s(failures))
+            failures += 1
+
+    async def _listen(self) -> None:
+        async with self._redis.pubsub(ignore_subscribe_messages=True) as subscription:
+            await subscription.subscribe(self._idle_channel, *self._handlers)
+            self._subscription = subscription
+            # A VM may have been added while the line above was waiting.
+            await subscription.subscribe(*self._handlers, self._idle_channel)
+            while True:
+                message = await subscription.get_message(timeout=None)
+                if message is not None and message["type"] == "message":
+                    self._accept(message)
+
+    def _accept(self, message: Mapping[str, Any]) -> None:
+        handlers = self._handlers.get(message["channel"].decode())
+        try:
+            request = messages.decode_request(message["data"])
+        except messages.Malformed as error:
+            _log.error("ipc_request_malformed", reason=str(error))
+            return
+        if handlers is None or request.id in self._running:
+            return
+        task = asyncio.create_task(self._serve(handlers, request), name=f"ipc-{request.method}")
+        self._running[request.id] = task
+        task.add_done_callback(lambda _: self._running.pop(request.id, None))
+
+    async def _serve(self, handlers: Handlers, request: messages.Request) -> None:
+        left_s = request.deadline - self._clock.now()
+        try:
+            async with asyncio.timeout(left_s):
+                reply = await self._reply(handlers, request)
+                await self._push(request.reply_to, reply)
+        except TimeoutError:
+            # Whoever asked has given up at the same instant.
+            self._meters.ipc_errors.labels("late").inc()
+
+    async def _reply(self, handlers: Handlers, request: messages.Request) -> messages.Reply:
+        try:
+            return messages.Reply(request.id, await handlers.answer(request))
+        except errors.Permanent as error:
+            return messages.Reply(request.id, error="permanent", message=str(error))
+        except errors.Retryable as error:
+            return messages.Reply(request.id, error="retryable", message=str(error))
+        except Exception as error:
+            _log.exception("ipc_handler_broken", method=request.method)
+            return messages.Reply(request.id, error="defect", message=f"{type(error).__name__}: {error}")
+
+    async def _push(self, reply_list: str, reply: messages.Reply) -> None:
+        failures = 0
+        while True:
+            try:
+                async with self._redis.pipeline(transaction=True) as pipe:
+                    pipe.rpush(reply_list, messages.encode_reply(reply))
+                    pipe.expire(reply_list, _REPLY_LIFE_S)
+                    await pipe.execute()
+            except (redis.exceptions.RedisError, OSError):
+                await self._clock.sleep(connection.backoff_s(failures))
+                failures += 1
+            else:
+                return

@@ -1,0 +1,34 @@
+"""Prometheus metrics of the agent. Labels are kinds and outcomes, never instance ids."""
+
+from __future__ import annotations
+
+import prometheus_client
+
+
+class Meters:
+    """All instruments of one process, registered in ``registry``."""
+
+    def __init__(self, registry: prometheus_client.CollectorRegistry | None = None) -> None:
+        where = registry if registry is not None else prometheus_client.CollectorRegistry()
+        self.reloads = prometheus_client.Counter(
+            "elbflow_agent_haproxy_reload", "HAProxy reloads by reason", ["reason"], registry=where
+        )
+        self.starts = prometheus_client.Counter(
+            "elbflow_agent_haproxy_start", "HAProxy processes started", registry=where
+        )
+        self.runtime_ops = prometheus_client.Counter(
+            "elbflow_agent_runtime_ops", "HAProxy runtime commands by kind", ["kind"], registry=where
+        )
+        self.converge_errors = prometheus_client.Counter(
+            "elbflow_agent_converge_errors", "Attempts to reach the desired state that failed", ["kind"], registry=where
+        )
+        self.probes = prometheus_client.Counter(
+            "elbflow_agent_health_checks", "Health checks by outcome", ["outcome"], registry=where
+        )
+        self.transitions = prometheus_client.Counter(
+            "elbflow_agent_health_transitions", "Changes of an instance's state", ["state"], registry=where
+        )
+        self.vms = prometheus_client.Gauge("elbflow_agent_vms", "VMs by state", ["state"], registry=where)
+        self.ipc_errors = prometheus_client.Counter(
+            "elbflow_agent_ipc_errors", "Failures between worker and servo", ["kind"], registry=where
+        )

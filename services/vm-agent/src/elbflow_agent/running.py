@@ -1,0 +1,113 @@
+"""The three forms of the agent as ``main`` functions of a process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from pathlib import Path
+
+from elbflow import clock, service
+from elbflow.contract import document
+from elbflow_agent import assembly, ipc, meters
+from elbflow_agent.haproxy import master, place
+from elbflow_agent.host import Host, VmState, api
+from elbflow_agent.host.vm import VmShared
+from elbflow_agent.servo import Servo, ServoOptions
+from elbflow_agent.settings import HostSettings, VmSettings
+
+_STARTS_AT_ONCE = 4
+_STOPS_AT_ONCE = 20
+
+
+async def host(process: service.Process, settings: HostSettings, token: str) -> None:
+    """Run many VMs until the process is told to stop; their HAProxys go on serving."""
+    time = clock.SystemClock()
+    instruments = meters.Meters(process.registry)
+    async with (
+        ipc.Server(ipc.unix_socket(settings.agent_redis_socket), time=time, instruments=instruments) as server,
+        assembly.workers(process, settings, time=time, instruments=instruments) as workers,
+    ):
+        shared = VmShared(
+            run_dir=settings.agent_run_dir,
+            binary=settings.agent_haproxy,
+            limits=settings.limits,
+            removal_grace_s=settings.agent_removal_grace_s,
+            server=server,
+            workers=workers,
+            time=time,
+            rng=random.Random(),  # noqa: S311  # spreads health checks, guards nothing
+            instruments=instruments,
+            starting=asyncio.Semaphore(_STARTS_AT_ONCE),
+        )
+        async with Host(settings.agent_network, shared, stop_soft_s=settings.agent_stop_soft_s) as running:
+            api.ControlApi(running, token).add_to(process.app)
+            process.add_readiness("redis", lambda: None if server.connected else "no connection to Redis")
+            process.add_remaining("vms", lambda: sum(vm.state is VmState.RUNNING for vm in running.vms()))
+            await process.serve_admin()
+            process.ready()
+            await process.stopping.wait()
+            workers.scheduler.stop()
+
+
+async def vm(process: service.Process, settings: VmSettings) -> None:
+    """Run one VM, or one of its two halves, until the process is told to stop."""
+    time = clock.SystemClock()
+    instruments = meters.Meters(process.registry)
+    async with contextlib.AsyncExitStack() as stack:
+        if settings.agent_role in ("servo", "both"):
+            server = await stack.enter_async_context(
+                ipc.Server(ipc.unix_socket(settings.agent_redis_socket), time=time, instruments=instruments)
+            )
+            servo = await stack.enter_async_context(_servo(settings, time, instruments))
+            await server.add(settings.agent_instance_id, assembly.handlers(servo))
+            process.add_readiness("redis", lambda: None if server.connected else "no connection to Redis")
+        await process.serve_admin()
+        if settings.agent_role == "servo":
+            process.ready()
+            await process.stopping.wait()
+            return
+        workers = await stack.enter_async_context(
+            assembly.workers(process, settings, time=time, instruments=instruments)
+        )
+        await workers.serve(settings.agent_instance_id, process.stopping, lambda problem: _tell(process, problem))
+        workers.scheduler.stop()
+
+
+async def stop_data_plane(run_dir: Path, binary: str, *, soft_s: float) -> int:
+    """Stop every HAProxy that a host left running in ``run_dir``; how many there were."""
+    slots = asyncio.Semaphore(_STOPS_AT_ONCE)
+
+    async def stop(directory: Path) -> bool:
+        async with slots:
+            one = master.Master(place.Place(directory), binary=binary, time=clock.SystemClock())
+            found = await one.adopt()
+            await one.stop(soft_s=soft_s)
+            return found is not None
+
+    def directories() -> list[Path]:
+        return sorted(path.parent for path in run_dir.glob("*/haproxy.cfg"))
+
+    return sum(await asyncio.gather(*(stop(path) for path in await asyncio.to_thread(directories))))
+
+
+def _servo(settings: VmSettings, time: clock.Clock, instruments: meters.Meters) -> Servo:
+    owner = None
+    if settings.agent_account is not None and settings.agent_load_balancer is not None:
+        owner = document.LoadBalancerKey(settings.agent_account, settings.agent_load_balancer)
+    options = ServoOptions(
+        address=str(settings.agent_address),
+        directory=settings.agent_run_dir / settings.agent_instance_id,
+        binary=settings.agent_haproxy,
+        owner=owner,
+        limits=settings.limits,
+        removal_grace_s=settings.agent_removal_grace_s,
+    )
+    return Servo(options, time=time, rng=random.Random(), instruments=instruments)  # noqa: S311
+
+
+def _tell(process: service.Process, problem: str | None) -> None:
+    if problem is None:
+        process.ready()
+    else:
+        process.not_ready(f"SWF: {problem}")

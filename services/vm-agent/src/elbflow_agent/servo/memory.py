@@ -1,0 +1,112 @@
+"""What a VM remembers across restarts: document, health and counters, as private files (REQ-2.2, REQ-4.5, REQ-5.6).
+
+Writing a file replaces it whole. A file that cannot be read is reported and treated as absent: the control plane sends
+the document again, probes find the health again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import pydantic
+import structlog
+
+from elbflow import clock
+from elbflow.contract import document
+from elbflow_agent import files
+from elbflow_agent.haproxy import stats
+from elbflow_agent.health import tracker
+from elbflow_agent.servo.ledger import Ledger
+
+_log = structlog.get_logger(__name__)
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class SavedHealth:
+    """States with the instant (epoch seconds) at which they held."""
+
+    saved_at: float
+    states: dict[str, tracker.Health]
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRow:
+    proxy: str
+    server: str
+    values: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class SavedMetrics:
+    """Ledger and raw baselines; they only make sense together."""
+
+    ledger: Ledger
+    totals: dict[str, float]
+    baselines: dict[int, list[SavedRow]] = field(default_factory=dict)
+
+
+_DOCUMENT = pydantic.TypeAdapter(document.LoadBalancerDocument)
+_HEALTH = pydantic.TypeAdapter(SavedHealth)
+_METRICS = pydantic.TypeAdapter(SavedMetrics)
+
+
+class Memory:
+    """The files of one VM in ``directory``."""
+
+    def __init__(self, directory: Path, time: clock.Clock) -> None:
+        self._document = directory / "document.json"
+        self._health = directory / "health.json"
+        self._metrics = directory / "metrics.json"
+        self._clock = time
+
+    async def save_document(self, applied: document.LoadBalancerDocument) -> None:
+        await files.replace(self._document, _DOCUMENT.dump_json(applied))
+
+    async def document(self) -> document.LoadBalancerDocument | None:
+        """The last good document."""
+        return await _load(self._document, _DOCUMENT)
+
+    async def save_health(self, states: dict[str, tracker.Health]) -> None:
+        await files.replace(self._health, _HEALTH.dump_json(SavedHealth(self._clock.now(), states)))
+
+    async def health(self, fresh_s: float) -> dict[str, tracker.Health]:
+        """Saved states; those older than ``fresh_s`` keep only whether the instance was in rotation."""
+        saved = await _load(self._health, _HEALTH)
+        if saved is None:
+            return {}
+        fresh = 0 <= self._clock.now() - saved.saved_at <= fresh_s
+        return {
+            instance_id: health.recounting() if fresh else health.stale()
+            for instance_id, health in saved.states.items()
+        }
+
+    async def save_metrics(self, ledger: Ledger, counters: stats.Counters) -> None:
+        baselines = {
+            pid: [SavedRow(proxy, server, values) for (proxy, server), values in rows.items()]
+            for pid, rows in counters.baselines.items()
+        }
+        saved = SavedMetrics(ledger, counters.totals, baselines)
+        await files.replace(self._metrics, _METRICS.dump_json(saved))
+
+    async def metrics(self) -> tuple[Ledger, stats.Counters]:
+        saved = await _load(self._metrics, _METRICS)
+        if saved is None:
+            return Ledger(), stats.Counters()
+        baselines = {
+            pid: {(row.proxy, row.server): row.values for row in rows} for pid, rows in saved.baselines.items()
+        }
+        return saved.ledger, stats.Counters(saved.totals, baselines)
+
+
+async def _load(path: Path, adapter: pydantic.TypeAdapter[_T]) -> _T | None:
+    data = await files.read(path)
+    if data is None:
+        return None
+    try:
+        return adapter.validate_json(data)
+    except pydantic.ValidationError as error:
+        _log.error("saved_state_unreadable", file=path.name, errors=error.error_count())
+        return None

@@ -1,0 +1,36 @@
+"""What a servo is told at the start, and what it says about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from elbflow.contract import document
+from elbflow_agent.haproxy import place
+
+
+@dataclass(frozen=True, slots=True)
+class ServoOptions:
+    """``owner`` None accepts any load balancer's document.
+
+    ``removal_grace_s`` bounds the drain of removed servers when connection draining is off.
+    """
+
+    address: str
+    directory: Path
+    binary: str
+    owner: document.LoadBalancerKey | None = None
+    limits: place.Limits = field(default_factory=place.Limits)
+    removal_grace_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServoStatistics:
+    """What a servo is doing, for people."""
+
+    generation: int | None
+    content_hash: str | None
+    problems: tuple[document.ListenerProblem, ...]
+    haproxy_pid: int | None
+    instances: int
+    in_rotation: int

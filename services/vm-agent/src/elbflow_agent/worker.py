@@ -1,0 +1,190 @@
+"""The worker of one VM: carries out the three VM activities by asking the servo (spec/vm-agent-data-plane 8).
+
+The task list is the VM's instance id. The worker holds no state: whatever it was doing when it died, SWF's deadlines
+have it done again, and every request to the servo may be repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, TypeVar
+
+import structlog
+
+from elbflow import clock, flow, polling, swf
+from elbflow.contract import document, vm_activities
+from elbflow_agent import ipc
+
+_APPLY_WITHIN_S = 25.0
+_ANSWER_MARGIN_S = 5.0
+_HEALTH_SLICE_S = 20.0
+_HEALTH_HOLD_S = 45 * 60.0
+_LONGEST_PERIOD_S = 90.0
+_LEAVE_S = 10.0
+_SLOTS = 8
+_SWF_BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+LANE_CLASS = "vm"
+
+_log = structlog.get_logger(__name__)
+
+_T = TypeVar("_T")
+
+
+class VmActivities:
+    """The activities of one VM. Failures of the servo fail the activity; SWF's caller decides about repetition.
+
+    Leaving the context waits for the activities in progress, so that the servo is still there for their answers.
+    """
+
+    def __init__(self, instance_id: str, client: ipc.Client, time: clock.Clock) -> None:
+        self._instance_id = instance_id
+        self._client = client
+        self._time = time
+        self._leaving = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._busy = 0
+
+    async def __aenter__(self) -> VmActivities:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE_S):
+                await self._idle.wait()
+
+    def let_go(self) -> None:
+        """End the activities that wait: they answer with what there is, so that a stopping worker drains at once."""
+        self._leaving.set()
+
+    async def set_load_balancer(self, document: document.LoadBalancerDocument) -> document.Applied:
+        """Have the servo apply the document."""
+        with self._in_progress():
+            return await self._client.call(self._instance_id, ipc.APPLY, document, within_s=_APPLY_WITHIN_S)
+
+    async def get_instance_status(self, known_digest: str) -> document.HealthReport:
+        """Wait for news in slices, so that a servo that died is noticed within one."""
+        with self._in_progress():
+            deadline = self._time.monotonic() + _HEALTH_HOLD_S
+            while (left_s := deadline - self._time.monotonic()) > 0 and not self._leaving.is_set():
+                report = await self._unless_leaving(self._health(known_digest, min(_HEALTH_SLICE_S, left_s)))
+                if report is not None and report.digest != known_digest:
+                    return report
+            return await self._health(known_digest, 0.0)
+
+    async def get_cloudwatch_metrics(self, period_s: float, acknowledge: int) -> document.MetricsReport:
+        """Let the period pass, then settle ``acknowledge`` and fetch what is due."""
+        with self._in_progress():
+            await self._unless_leaving(self._time.sleep(min(max(period_s, 0.0), _LONGEST_PERIOD_S)))
+            query = ipc.MetricsQuery(acknowledge)
+            return await self._client.call(self._instance_id, ipc.METRICS, query, within_s=2 * _ANSWER_MARGIN_S)
+
+    @contextlib.contextmanager
+    def _in_progress(self) -> Iterator[None]:
+        self._busy += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            if self._busy == 0:
+                self._idle.set()
+
+    async def _health(self, known_digest: str, wait_s: float) -> document.HealthReport:
+        query = ipc.HealthQuery(known_digest, wait_s)
+        return await self._client.call(self._instance_id, ipc.HEALTH, query, within_s=wait_s + _ANSWER_MARGIN_S)
+
+    async def _unless_leaving(self, work: Coroutine[Any, Any, _T]) -> _T | None:
+        """The result of ``work``, or None when the worker leaves before it is there."""
+        working, leaving = asyncio.create_task(work), asyncio.create_task(self._leaving.wait())
+        waits: set[asyncio.Future[Any]] = {working, leaving}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            for task in waits:
+                task.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    def registry(self) -> flow.ActivityRegistry:
+        """The three activities, bound."""
+        bound = flow.ActivityRegistry()
+        bound.bind(vm_activities.set_load_balancer, self.set_load_balancer)
+        bound.bind(vm_activities.get_instance_status, self.get_instance_status)
+        bound.bind(vm_activities.get_cloudwatch_metrics, self.get_cloudwatch_metrics)
+        return bound
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """What the workers of all VMs of a process share. Clients, scheduler and metrics live longer than any worker."""
+
+    service: swf.Service
+    scheduler: polling.Scheduler
+    client: ipc.Client
+    domain: str
+    identity: str
+    time: clock.Clock
+    rng: random.Random
+    metrics: flow.Metrics
+
+    async def serve(
+        self, instance_id: str, leaving: asyncio.Event, tell: Callable[[str | None], None] = lambda _: None
+    ) -> None:
+        """Poll for the VM until it is ``leaving``; SWF may come later than we.
+
+        ``tell`` hears None whenever the VM is polled for, and why SWF does not let it be when it is not.
+        """
+        failures = 0
+        while not leaving.is_set():
+            try:
+                async with self.serving(instance_id):
+                    tell(None)
+                    await leaving.wait()
+            except polling.SchedulerStopped:  # The process stops, and the VM will hear of it.
+                await leaving.wait()
+            except swf.SwfError as error:
+                if failures == 0:
+                    _log.warning("vm_worker_waits", instance=instance_id, reason=str(error))
+                tell(str(error))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_SWF_BACKOFF_S[min(failures, len(_SWF_BACKOFF_S) - 1)]):
+                        await leaving.wait()
+                failures += 1
+
+    @contextlib.asynccontextmanager
+    async def serving(self, instance_id: str) -> AsyncIterator[None]:
+        """Poll the VM's task list meanwhile.
+
+        On exit its lane is closed and waiting activities are let go; all tasks in progress are answered.
+        """
+        activities = VmActivities(instance_id, self.client, self.time)
+        async with (
+            activities,
+            flow.ActivityWorker(
+                self.service,
+                self.scheduler,
+                domain=self.domain,
+                task_list=instance_id,
+                registry=activities.registry(),
+                identity=self.identity,
+                slots=_SLOTS,
+                max_polls=1,  # a second parked poll would add nothing but calls: tasks of one VM are rare
+                lane_class=LANE_CLASS,
+                clock=self.time,
+                rng=self.rng,
+                metrics=self.metrics,
+            ),
+        ):
+            try:
+                yield
+            finally:
+                activities.let_go()

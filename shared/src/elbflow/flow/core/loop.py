@@ -1,0 +1,223 @@
+"""A deterministic asyncio event loop whose clock is the history (design section 4, spec/anchors 3.1, finding 13).
+
+It runs callbacks strictly in the order they were asked for and never waits: it stops when nothing is ready. Timers are
+SWF timers. It is entered from inside the worker's own running loop and leaves that one as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import contextvars
+import sys
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple, Unpack
+
+from elbflow.flow import errors
+from elbflow.flow.core import ordering, refusals
+
+if TYPE_CHECKING:
+    from elbflow.flow.core.instance import Instance
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+MOST_TURNS = 200_000
+"""Callbacks one decision may run before it counts as a busy loop."""
+
+
+class Task(asyncio.Task[T]):
+    """A task that hashes by its creation number: sets of tasks iterate alike in every replay."""
+
+    def __init__(self, coro: Generator[Any, None, T] | Coroutine[Any, Any, T], number: int, **options: Any) -> None:
+        self._number = number  # before anything hashes this task
+        super().__init__(coro, **options)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class Future(asyncio.Future[T]):
+    """A future that hashes by its creation number."""
+
+    def __init__(self, number: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._number = number
+        super().__init__(loop=loop)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class Timer(Protocol):
+    """What the loop keeps of a timer it asked for."""
+
+    def cancel(self) -> None: ...
+
+
+class _TimerHandle(asyncio.TimerHandle):
+    timer: Timer | None = None
+
+
+class Loop(asyncio.AbstractEventLoop):
+    """The event loop of one workflow instance. ``start_timer(delay_s, fire)`` asks SWF for a timer."""
+
+    def __init__(self, instance: Instance, start_timer: Callable[[float, Callable[[], None]], Timer]) -> None:
+        self.instance = instance
+        self.closing = False
+        self.callback_error: BaseException | None = None
+        self._start_timer = start_timer
+        self._time = 0.0
+        self._numbers = 0
+        self._ready: collections.deque[asyncio.Handle] = collections.deque()
+        self._tasks: list[asyncio.Task[Any]] = []  # strong: a collected task would run its cleanup anywhere
+
+    # --- what the instance does with it ------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """Be the running loop inside the block, whoever was it before."""
+        outer = asyncio._get_running_loop()
+        hooks = sys.get_asyncgen_hooks()
+        asyncio._set_running_loop(self)
+        sys.set_asyncgen_hooks(None, None)
+        try:
+            with ordering.ordered(self, _has_order):
+                yield
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+            asyncio._set_running_loop(outer)
+
+    def move_to(self, timestamp: float) -> None:
+        """Set the history's time; it never goes back."""
+        self._time = max(self._time, timestamp)
+
+    def run_ready(self, finished: Callable[[], bool]) -> None:
+        """Run callbacks until none is ready or ``finished``. Raises WorkflowDefect for a loop that never rests."""
+        turns = 0
+        while self._ready and not finished():
+            handle = self._ready.popleft()
+            if not handle.cancelled():
+                handle._run()
+            turns += 1
+            if turns > MOST_TURNS:
+                raise errors.WorkflowDefect(f"the workflow does not come to rest within {MOST_TURNS} callbacks")
+        self._tasks = [task for task in self._tasks if not task.done() or task._log_traceback]
+
+    def unobserved(self) -> list[BaseException]:
+        """Errors of finished tasks that nobody has looked at; they count as looked at from now on."""
+        found = []
+        for task in self._tasks:
+            error = task.exception() if task.done() and task._log_traceback else None
+            if error is not None:
+                found.append(error)
+        self._tasks = [task for task in self._tasks if not task.done()]
+        return found
+
+    def close_tasks(self) -> None:
+        """Unwind what still runs, so that no workflow code runs at the whim of the garbage collector."""
+        self.closing = True
+        with self.entered():
+            for _ in range(10):
+                alive = [task for task in self._tasks if not task.done()]
+                if not alive:
+                    break
+                for task in alive:
+                    task.cancel()
+                with contextlib.suppress(errors.WorkflowDefect):  # busy even now: tried again, then let go
+                    self.run_ready(lambda: False)
+            self.unobserved()
+        for task in self._tasks:
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+        self._tasks.clear()
+        self._ready.clear()
+
+    # --- what asyncio does with it -----------------------------------------------------------------------------
+
+    def time(self) -> float:
+        return self._time
+
+    def get_debug(self) -> bool:
+        return False
+
+    def is_running(self) -> bool:
+        return asyncio._get_running_loop() is self
+
+    def is_closed(self) -> bool:
+        return self.closing
+
+    def call_soon(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._time + delay, callback, *args, context=context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        if self.closing:
+            raise errors.InstanceClosed
+        handle = _TimerHandle(when, callback, args, self, context)
+        delay_s = when - self._time
+        if delay_s > 0:
+            handle.timer = self._start_timer(delay_s, lambda: self._ready.append(handle))
+        else:
+            self._ready.append(handle)
+        return handle
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        if isinstance(handle, _TimerHandle) and handle.timer is not None:
+            handle.timer.cancel()
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return Future(self._number(), self)
+
+    def create_task(
+        self,
+        coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
+        *,
+        name: object = None,
+        context: contextvars.Context | None = None,
+        **options: Any,
+    ) -> asyncio.Task[T]:
+        ordering.refuse_disorder(self)
+        number = self._number()
+        task = Task(
+            coro, number, loop=self, name=f"task-{number}" if name is None else str(name), context=context, **options
+        )
+        self._tasks.append(task)
+        return task
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """A callback raised: that is a defect of the workflow. Complaints of the collector are not its business."""
+        if "handle" in context and not self.closing and self.callback_error is None:
+            self.callback_error = context.get("exception")
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        self.call_exception_handler(context)
+
+    def _number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+
+def _has_order(item: object) -> bool:
+    return isinstance(item, (Task, Future))
+
+
+for _name, _fix in refusals.FIXES:
+    setattr(Loop, _name, refusals.refuse(_name, _fix))

@@ -1,0 +1,49 @@
+"""How an activity's error travels: ``reason`` is its type, ``details`` a JSON object (spec/anchors 3.8 rule 10)."""
+
+from __future__ import annotations
+
+import json
+import traceback
+
+from elbflow import errors as roots
+from elbflow.flow import errors
+
+WORKER_STOPPED = "WORKER_STOPPED"
+"""Reason of activities that a stopping worker gives back; repeating them elsewhere is fine."""
+
+_MOST_REASON = 256
+_MOST_MESSAGE = 8_000
+_MOST_TRACE = 8_000
+
+
+def encode(error: BaseException) -> tuple[str, str]:
+    """Reason and details of a failure; long messages and traces are shortened, the innermost frames stay."""
+    trace = "".join(traceback.format_exception(error))
+    return describe(
+        type(error).__name__, str(error), permanent=isinstance(error, roots.Permanent), trace=trace[-_MOST_TRACE:]
+    )
+
+
+def describe(kind: str, message: str, *, permanent: bool, trace: str = "") -> tuple[str, str]:
+    """Reason and details from their parts."""
+    said = {"type": kind, "message": message[:_MOST_MESSAGE], "permanent": permanent}
+    if trace:
+        said["trace"] = trace
+    return kind[:_MOST_REASON], json.dumps(said, ensure_ascii=False)
+
+
+def decode(activity: str, reason: str | None, details: str | None) -> errors.ActivityFailed:
+    """The failure as a workflow sees it; foreign workers' reasons and details are taken as they are."""
+    try:
+        said = json.loads(details or "")
+    except ValueError:
+        said = None
+    if not isinstance(said, dict) or "type" not in said:
+        return errors.ActivityFailed(activity, reason or "Unknown", details or "", details=details)
+    return errors.ActivityFailed(
+        activity,
+        str(said["type"]),
+        str(said.get("message", "")),
+        permanent=said.get("permanent") is True,
+        details=details,
+    )

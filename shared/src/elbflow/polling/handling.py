@@ -1,0 +1,79 @@
+"""Running handlers: each in a task of its own that holds one slot of its lane until done (I4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from elbflow import clock as clocks
+from elbflow import swf
+from elbflow.polling.lane import LaneState, Task
+from elbflow.tasks import Supervisor
+
+_SCHEDULED = "DecisionTaskScheduled"
+
+_log = structlog.get_logger(__name__)
+
+
+class Handlers:
+    """``ended`` is called with the lane whenever one of its handlers has ended, in whatever way."""
+
+    def __init__(self, clock: clocks.Clock, ended: Callable[[LaneState], None]) -> None:
+        self._clock = clock
+        self._ended = ended
+        self._supervisor = Supervisor()
+
+    def __len__(self) -> int:
+        return len(self._supervisor)
+
+    def start(self, lane: LaneState, task: Task, came_at: float) -> None:
+        """Hand ``task``, which came at monotonic ``came_at``, to the lane's handler."""
+        lane.running += 1
+        lane.tasks += 1
+        waited_s = scheduled_for(task, self._clock.now())
+        if waited_s is not None:
+            lane.metrics.schedule_to_start.observe(waited_s)
+        self._supervisor.start(
+            self._run(lane, task, came_at),
+            f"handler-{lane.task_list.name}",
+            lambda ended: self._finished(lane, task, ended),
+        )
+
+    def cancel(self) -> None:
+        """Cancel the handlers that run now: they answer their tasks as cancelled.
+
+        One turn later, so that a handler started in this turn has seen its task before it is cancelled (I4).
+        """
+        asyncio.get_running_loop().call_soon(self._supervisor.cancel)
+
+    async def _run(self, lane: LaneState, task: Task, came_at: float) -> None:
+        lane.metrics.dispatch_delay.observe(max(0.0, self._clock.monotonic() - came_at))
+        await lane.receiver()(task)
+
+    def _finished(self, lane: LaneState, task: Task, ended: asyncio.Task[None]) -> None:
+        lane.running -= 1
+        error = None if ended.cancelled() else ended.exception()
+        if error is not None:
+            lane.metrics.handler_failures.inc()
+            _log.error(
+                "task_handler_failed",
+                task_list=lane.task_list.name,
+                kind=lane.kind.value,
+                workflow_id=task.execution.workflow_id,
+                run_id=task.execution.run_id,
+                exc_info=error,
+            )
+        self._ended(lane)
+
+
+def scheduled_for(task: Task, now: float) -> float | None:
+    """Seconds that a decision task had been waiting at wall-clock ``now``; None when its history does not tell.
+
+    The last scheduled event is on the last page only. Activity tasks carry no history.
+    """
+    if not isinstance(task, swf.DecisionTask) or task.next_page_token is not None:
+        return None
+    scheduled = next((event for event in reversed(task.events) if event.type == _SCHEDULED), None)
+    return None if scheduled is None else max(0.0, now - scheduled.timestamp)

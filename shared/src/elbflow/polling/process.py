@@ -1,0 +1,90 @@
+"""The scheduler of a whole process: what every service that polls connects it with.
+
+The process is a :class:`Process`: little enough that polling does not depend on how processes are run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import prometheus_client
+
+from elbflow import clock as clocks
+from elbflow import swf
+from elbflow.polling.metrics import Metrics
+from elbflow.polling.profile import EndpointProfile
+from elbflow.polling.scheduler import Scheduler
+from elbflow.tasks import Supervisor
+
+
+class Process(Protocol):
+    """What is needed of ``elbflow.service.Process``. ``aborting`` is set by a second signal."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def registry(self) -> prometheus_client.CollectorRegistry: ...
+    @property
+    def aborting(self) -> asyncio.Event: ...
+    def add_readiness(self, name: str, check: Callable[[], str | None], /) -> None: ...
+    def add_remaining(self, name: str, count: Callable[[], int], /) -> None: ...
+
+
+@asynccontextmanager
+async def scheduler_of(
+    process: Process,
+    service: swf.Polls,
+    *,
+    profile: EndpointProfile,
+    budget: int,
+    handles: str,
+    clock: clocks.Clock | None = None,
+    rng: random.Random | None = None,
+) -> AsyncIterator[Scheduler]:
+    """The process's scheduler until the block ends, which drains it as :class:`Scheduler` does.
+
+    Its metrics go to the process's registry, ``/readyz`` says when SWF does not answer, a drain tells how many polls
+    and tasks (``handles`` is what the service calls them) are left, and a second signal cancels the handlers: they
+    answer their tasks as cancelled, or leave them to be handed out again.
+    """
+    scheduler = Scheduler(
+        service,
+        profile=profile,
+        identity=identity(process.name),
+        budget=budget,
+        clock=clock,
+        rng=rng,
+        metrics=Metrics(process.registry),
+    )
+    process.add_remaining(handles, lambda: scheduler.statistics().handlers)
+    process.add_remaining("polls", lambda: scheduler.statistics().budget_used)
+    process.add_readiness("swf", lambda: _problem(scheduler))
+    supervisor = Supervisor()
+    supervisor.start(_abort(process.aborting, scheduler), "abort-watch")
+    try:
+        async with scheduler:
+            yield scheduler
+    finally:
+        supervisor.cancel()
+
+
+def identity(name: str) -> str:
+    """How this process, a service called ``name``, appears in histories."""
+    return f"{name}:{socket.gethostname()}:{os.getpid()}"
+
+
+def _problem(scheduler: Scheduler) -> str | None:
+    """Without lanes nothing is asked of SWF, so nobody would notice that it answers again."""
+    now = scheduler.statistics()
+    return None if now.endpoint_open or not now.lanes else "SWF does not answer"
+
+
+async def _abort(aborting: asyncio.Event, scheduler: Scheduler) -> None:
+    await aborting.wait()
+    scheduler.abort_handlers()

@@ -1,0 +1,186 @@
+"""The long-poll scheduler of a process, as its users see it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self, TypeAlias, cast
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from elbflow import clock as clocks
+from elbflow import errors, swf
+from elbflow.polling import report
+from elbflow.polling.budget import Budget, budget_limit
+from elbflow.polling.ceiling import Ceiling
+from elbflow.polling.core import Core
+from elbflow.polling.lane import LaneState, TaskHandler
+from elbflow.polling.metrics import Metrics
+from elbflow.polling.pacing import Pace
+from elbflow.polling.profile import EndpointProfile
+from elbflow.polling.statistics import LaneStatistics, SchedulerStatistics
+
+Handler: TypeAlias = Callable[[swf.DecisionTask], Awaitable[None]] | Callable[[swf.ActivityTask], Awaitable[None]]
+
+_log = structlog.get_logger(__name__)
+
+
+class SchedulerStopped(errors.Cancelled):
+    """The scheduler is draining and takes no more lanes."""
+
+
+class Lane:
+    """One task list being polled. Made by :meth:`Scheduler.add_lane`."""
+
+    def __init__(self, core: Core, state: LaneState, clock: clocks.Clock, abort_wait_s: float | None) -> None:
+        self._core = core
+        self._state = state
+        self._clock = clock
+        self._abort_wait_s = abort_wait_s
+
+    @property
+    def task_list(self) -> swf.TaskList:
+        return self._state.task_list
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why the lane stopped for good: SWF called its polls invalid, which no repetition changes."""
+        return self._state.failure
+
+    async def close(self) -> None:
+        """Issue no more polls for this lane.
+
+        Where the endpoint allows it, parked polls are aborted and have ended on return. Elsewhere they end by
+        themselves within the hold time, and a task that one still brings goes to ``on_orphan``, or to the handler.
+        Handlers that run go on; :meth:`drained` waits for them. Closing twice is harmless.
+        """
+        self._core.close(self._state)
+        if self._abort_wait_s is not None:
+            await self._core.waiters.until(lambda: self._state.parked == 0, self._abort_wait_s)
+
+    async def drained(self, timeout_s: float) -> bool:
+        """Whether, within ``timeout_s`` seconds, this lane had no poll in flight and no handler running."""
+        return await self._core.waiters.until(lambda: self._state.is_quiet, timeout_s)
+
+    def statistics(self) -> LaneStatistics:
+        """This lane now, and why it has no further poll in flight."""
+        return report.of_lane(self._core, self._state, self._clock.monotonic())
+
+
+class Scheduler:
+    """Opens all long polls of a process, within a budget of connections (spec/swf-long-poll-scale 5).
+
+    ``service`` is polled with ``identity``. At most ``budget`` polls are in flight (default: what the profile
+    advises, within the client's poll connections). Every lane with a free slot keeps at least one poll while the
+    budget allows. ``async with`` starts it and drains it: on exit no poll is issued any more, those in flight are
+    waited for, and what they bring is handled.
+    """
+
+    def __init__(
+        self,
+        service: swf.Polls,
+        *,
+        profile: EndpointProfile,
+        identity: str,
+        budget: int | None = None,
+        clock: clocks.Clock | None = None,
+        rng: random.Random | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._profile = profile
+        self._identity = identity
+        self._clock = clock or clocks.SystemClock()
+        self._metrics = metrics or Metrics(CollectorRegistry())
+        self._core = Core(
+            service,
+            profile,
+            budget=Budget(budget_limit(budget, profile, service)),
+            identity=identity,
+            clock=self._clock,
+            rng=rng or random.Random(),  # noqa: S311
+            metrics=self._metrics,
+        )
+
+    async def __aenter__(self) -> Self:
+        self._core.start()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Drain (5.13): cancelled once more while it waits, it abandons the polls that are left."""
+        core, profile = self._core, self._profile
+        core.stop()
+        begun = self._clock.monotonic()
+        try:
+            await core.waiters.until(lambda: len(core.inflight) == 0, profile.drain_timeout_s)
+            core.give_up_polls()
+            left_s = profile.drain_timeout_s - (self._clock.monotonic() - begun)
+            if not await core.waiters.until(core.is_quiet, max(1.0, left_s)):
+                self.abort_handlers()
+                await core.waiters.until(core.is_quiet, profile.flush_s)
+        finally:
+            core.give_up_polls()
+            if core.handlers:
+                _log.error("handlers_left_running", handlers=len(core.handlers))
+            core.halt()
+
+    def add_lane(
+        self,
+        task_list: swf.TaskList,
+        handler: Handler,
+        *,
+        slots: int,
+        max_polls: int | None = None,
+        lane_class: str = "default",
+        on_orphan: Handler | None = None,
+    ) -> Lane:
+        """Poll ``task_list`` and give its tasks to ``handler``, up to ``slots`` at a time.
+
+        Each call of ``handler`` runs in a supervised task and holds one slot until it returns; it must answer its
+        task, and an exception that leaves it is logged and counted. ``max_polls`` limits the polls in flight
+        (default: the profile's for this kind). ``lane_class`` labels the metrics. A task that arrives after the lane
+        was closed goes to ``on_orphan``, or to ``handler`` when there is none. Raises :class:`SchedulerStopped`.
+        """
+        if self._core.is_stopping:
+            raise SchedulerStopped
+        if slots < 1 or (max_polls is not None and max_polls < 1):
+            raise ValueError("a lane needs at least one slot and one poll")
+        now = self._clock.monotonic()
+        state = LaneState(
+            serial=self._core.next_serial(),
+            task_list=task_list,
+            lane_class=lane_class,
+            handler=cast(TaskHandler, handler),
+            on_orphan=cast(TaskHandler | None, on_orphan),
+            slots=slots,
+            pace=Pace(leader_at=now, others_at=now),
+            ceiling=Ceiling(max_polls or self._profile.max_polls(task_list.kind)),
+            metrics=self._metrics.of_lane(lane_class, task_list.kind),
+            unpolled_since=now,
+        )
+        self._core.add(state)
+        return Lane(self._core, state, self._clock, self._profile.flush_s if self._profile.safe_abort else None)
+
+    @property
+    def identity(self) -> str:
+        """How the polls appear in histories."""
+        return self._identity
+
+    def stop(self) -> None:
+        """Begin to drain: no poll is issued any more. Safe to call from a signal handler, and twice."""
+        self._core.stop()
+
+    async def drained(self, timeout_s: float) -> bool:
+        """Whether, within ``timeout_s`` seconds, no poll was in flight and no handler running."""
+        return await self._core.waiters.until(self._core.is_quiet, timeout_s)
+
+    def abort_handlers(self) -> None:
+        """Cancel all running handlers, as on a second signal: they answer their tasks as cancelled."""
+        self._core.handlers.cancel()
+
+    def statistics(self) -> SchedulerStatistics:
+        """All lanes now, and why each has no further poll in flight."""
+        return report.of_scheduler(self._core, self._profile.name, self._identity, self._clock.monotonic())

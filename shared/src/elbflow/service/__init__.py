@@ -1,0 +1,61 @@
+"""How a process starts, reports and stops: settings, command line, logging, lifecycle, admin HTTP,
+limits, secrets, SigV4 verification."""
+
+from __future__ import annotations
+
+from elbflow.service.command import EXIT_USAGE, add_options, given, refuse
+from elbflow.service.lifecycle import EXIT_UNUSABLE, Main, run
+from elbflow.service.limits import TooFewFiles, ensure_files
+from elbflow.service.logs import configure_logging
+from elbflow.service.process import Process
+from elbflow.service.secrets import UnusableSecret, read_secret
+from elbflow.service.settings import ServiceSettings
+from elbflow.service.sigv4 import (
+    SYSTEM_ACCOUNT,
+    AcceptAll,
+    AuthCode,
+    Authenticator,
+    AuthError,
+    Credential,
+    Identity,
+    KeyStore,
+    SignedRequest,
+    StaticKeys,
+    UnusableKeys,
+    Verifier,
+    account_of,
+    from_aiohttp,
+)
+from elbflow.service.urls import url_of
+
+__all__ = [
+    "EXIT_UNUSABLE",
+    "EXIT_USAGE",
+    "SYSTEM_ACCOUNT",
+    "AcceptAll",
+    "AuthCode",
+    "AuthError",
+    "Authenticator",
+    "Credential",
+    "Identity",
+    "KeyStore",
+    "Main",
+    "Process",
+    "ServiceSettings",
+    "SignedRequest",
+    "StaticKeys",
+    "TooFewFiles",
+    "UnusableKeys",
+    "UnusableSecret",
+    "Verifier",
+    "account_of",
+    "add_options",
+    "configure_logging",
+    "ensure_files",
+    "from_aiohttp",
+    "given",
+    "read_secret",
+    "refuse",
+    "run",
+    "url_of",
+]

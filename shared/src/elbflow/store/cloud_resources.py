@@ -1,0 +1,47 @@
+"""What the local cloud remembers of itself: roles, profiles, security groups, scaling groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from elbflow.store import tables
+
+_T = tables.cloud_resources
+
+
+class CloudResources:
+    """Repository of named resources; ``data`` is a JSON object whose shape its kind's owner defines."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def get(self, kind: str, name: str, *, for_update: bool = False) -> Mapping[str, object] | None:
+        """The resource's data, or None. ``for_update`` keeps others from changing it until the transaction ends."""
+        query = sa.select(_T.c.data).where(_T.c.kind == kind, _T.c.name == name)
+        result = await self._connection.execute(query.with_for_update() if for_update else query)
+        row = result.one_or_none()
+        return row[0] if row else None
+
+    async def of_kind(self, kind: str) -> Mapping[str, Mapping[str, object]]:
+        result = await self._connection.execute(
+            sa.select(_T.c.name, _T.c.data).where(_T.c.kind == kind).order_by(_T.c.name)
+        )
+        return {row[0]: row[1] for row in result}
+
+    async def save(self, kind: str, name: str, data: Mapping[str, object]) -> bool:
+        """Insert or replace; True when it was not there before."""
+        updated = await self._connection.execute(
+            sa.update(_T).where(_T.c.kind == kind, _T.c.name == name).values(data=dict(data))
+        )
+        if updated.rowcount:
+            return False
+        await self._connection.execute(sa.insert(_T).values(kind=kind, name=name, data=dict(data)))
+        return True
+
+    async def remove(self, kind: str, name: str) -> bool:
+        """Remove it; False when it was not there."""
+        removed = await self._connection.execute(sa.delete(_T).where(_T.c.kind == kind, _T.c.name == name))
+        return removed.rowcount > 0

@@ -1,0 +1,46 @@
+"""The local cloud's directory of users' instances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from elbflow.store import model, tables
+
+_T = tables.instances
+
+
+class Instances:
+    """Repository of instances that users may register."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def find(self, account: str, instance_ids: Iterable[str]) -> Sequence[model.Instance]:
+        """The known ones among ``instance_ids``."""
+        return await self._select(_T.c.account == account, _T.c.instance_id.in_(list(instance_ids)))
+
+    async def of_account(self, account: str) -> Sequence[model.Instance]:
+        return await self._select(_T.c.account == account)
+
+    async def save(self, instance: model.Instance) -> None:
+        """Insert or replace the instance."""
+        await self.remove(instance.account, instance.instance_id)
+        await self._connection.execute(
+            sa.insert(_T).values(
+                account=instance.account,
+                instance_id=instance.instance_id,
+                address=instance.address,
+                zone=instance.zone,
+                state=instance.state,
+            )
+        )
+
+    async def remove(self, account: str, instance_id: str) -> None:
+        await self._connection.execute(sa.delete(_T).where(_T.c.account == account, _T.c.instance_id == instance_id))
+
+    async def _select(self, *conditions: sa.ColumnElement[bool]) -> Sequence[model.Instance]:
+        result = await self._connection.execute(sa.select(_T).where(*conditions).order_by(_T.c.instance_id))
+        return [model.Instance(**row) for row in result.mappings()]

@@ -1,0 +1,58 @@
+"""The SWF client: :class:`elbflow.swf.Service` over aiobotocore."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Self
+
+from prometheus_client import CollectorRegistry
+
+from elbflow import clock as clocks
+from elbflow.swf.metrics import CallCounter
+from elbflow.swf.operations.executions import ExecutionOperations
+from elbflow.swf.operations.polls import PollOperations
+from elbflow.swf.operations.registration import RegistrationOperations
+from elbflow.swf.operations.tasks import TaskOperations
+from elbflow.swf.retry import RetryPlan
+from elbflow.swf.settings import ClientSettings
+from elbflow.swf.transport import open_transport
+
+
+class Client(PollOperations, TaskOperations, ExecutionOperations, RegistrationOperations):
+    """All SWF calls of a process. Make one with :meth:`open` and share it.
+
+    Polls and short calls have separate pools, so a respond never waits for a poll to end (I6). Polls are sent once;
+    short calls are repeated with full jitter for up to a minute (spec/swf-long-poll-scale 5.14).
+    """
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        settings: ClientSettings,
+        *,
+        registry: CollectorRegistry | None = None,
+        clock: clocks.Clock | None = None,
+        rng: random.Random | None = None,
+        retries: RetryPlan | None = None,
+    ) -> AsyncIterator[Self]:
+        """A client until the block ends; end it after the scheduler has drained, for it closes all connections.
+
+        ``registry`` gets ``elbflow_swf_calls_total{operation,outcome}``. Opening reads botocore's models and the
+        shared credentials file and sends nothing to SWF; :class:`elbflow.swf.Unauthenticated` when it finds none.
+        """
+        async with open_transport(
+            settings,
+            counter=CallCounter(registry),
+            clock=clock or clocks.SystemClock(),
+            rng=rng or random.Random(),  # noqa: S311
+            plan=retries or RetryPlan(),
+        ) as transport:
+            yield cls(transport)
+
+    @property
+    def poll_connections(self) -> int:
+        """How many polls may park at once without one waiting for a connection."""
+        return self._transport.settings.poll_connections

@@ -1,0 +1,132 @@
+"""The port to SWF: every component that talks to SWF asks for a :class:`Service`.
+
+:class:`elbflow.swf.client.Client` implements it over aiobotocore; ``elbflow_engine.testing`` implements it in process
+on virtual time. All methods raise the errors of :mod:`elbflow.swf.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Protocol, runtime_checkable
+
+from elbflow.swf import model
+
+
+class Polls(Protocol):
+    """The two long polls.
+
+    Never cancel one in flight: a task may already be assigned to it (spec/swf-long-poll-scale I3). Only the scheduler
+    does, where the endpoint allows it; a task that was already on its way may then be returned all the same.
+    """
+
+    async def poll_for_decision_task(
+        self, task_list: model.TaskList, *, identity: str, start_at_previous: bool = False
+    ) -> model.DecisionTask | None:
+        """Park until a decision task arrives; None after the endpoint's hold time."""
+
+    async def poll_for_activity_task(self, task_list: model.TaskList, *, identity: str) -> model.ActivityTask | None:
+        """Park until an activity task arrives; None after the endpoint's hold time."""
+
+
+@runtime_checkable
+class Pooled(Protocol):
+    """A service whose polls share a limited pool of connections: more polls than this would queue unseen."""
+
+    @property
+    def poll_connections(self) -> int:
+        """How many polls may park at once."""
+
+
+class Service(Polls, Protocol):
+    """All SWF calls that elbflow makes. Short calls never share connections with polls."""
+
+    async def decision_task_page(
+        self, task_list: model.TaskList, page_token: str, *, identity: str, start_at_previous: bool = False
+    ) -> tuple[Sequence[model.HistoryEvent], str | None]:
+        """Next page of a decision task's history and the token of the page after it."""
+
+    async def respond_decision_task_completed(
+        self, token: str, decisions: Sequence[model.Decision], *, execution_context: str | None = None
+    ) -> None: ...
+
+    async def respond_activity_task_completed(self, token: str, result: str | None = None) -> None: ...
+
+    async def respond_activity_task_failed(self, token: str, reason: str, details: str | None = None) -> None: ...
+
+    async def respond_activity_task_canceled(self, token: str, details: str | None = None) -> None: ...
+
+    async def record_activity_task_heartbeat(self, token: str, details: str | None = None) -> bool:
+        """Renew the heartbeat deadline; True when the workflow asked to cancel this activity."""
+
+    async def start_workflow_execution(
+        self,
+        domain: str,
+        workflow_id: str,
+        workflow_type: model.TypeId,
+        *,
+        input: str | None = None,
+        task_list: str | None = None,
+        tags: Sequence[str] = (),
+        execution_timeout: timedelta | None = None,
+        decision_timeout: timedelta | None = None,
+        child_policy: str | None = None,
+    ) -> str:
+        """Start an execution and return its run id; raises :class:`errors.AlreadyStarted`."""
+
+    async def signal_workflow_execution(
+        self, domain: str, workflow_id: str, signal_name: str, *, run_id: str | None = None, input: str | None = None
+    ) -> None: ...
+
+    async def request_cancel_workflow_execution(
+        self, domain: str, workflow_id: str, *, run_id: str | None = None
+    ) -> None: ...
+
+    async def terminate_workflow_execution(
+        self, domain: str, workflow_id: str, *, run_id: str | None = None, reason: str | None = None
+    ) -> None: ...
+
+    async def describe_workflow_execution(self, domain: str, execution: model.Execution) -> model.ExecutionDetail: ...
+
+    async def get_workflow_execution_history(
+        self, domain: str, execution: model.Execution, *, reverse: bool = False, limit: int | None = None
+    ) -> Sequence[model.HistoryEvent]:
+        """The whole history (all pages), or its first ``limit`` events in the given direction."""
+
+    async def list_open_workflow_executions(
+        self, domain: str, *, workflow_id: str | None = None, tag: str | None = None
+    ) -> Sequence[model.ExecutionInfo]: ...
+
+    async def list_closed_workflow_executions(
+        self, domain: str, *, workflow_id: str | None = None, tag: str | None = None
+    ) -> Sequence[model.ExecutionInfo]: ...
+
+    async def count_pending_tasks(self, task_list: model.TaskList) -> int: ...
+
+    async def register_domain(self, name: str, *, retention_days: int) -> None:
+        """Raises :class:`errors.AlreadyExists`."""
+
+    async def register_workflow_type(
+        self,
+        domain: str,
+        workflow_type: model.TypeId,
+        *,
+        task_list: str | None = None,
+        execution_timeout: timedelta | None = None,
+        decision_timeout: timedelta | None = None,
+        child_policy: str | None = None,
+    ) -> None:
+        """Raises :class:`errors.AlreadyExists`."""
+
+    async def register_activity_type(
+        self,
+        domain: str,
+        activity_type: model.TypeId,
+        *,
+        task_list: str | None = None,
+        schedule_to_start: timedelta | None = None,
+        start_to_close: timedelta | None = None,
+        schedule_to_close: timedelta | None = None,
+        heartbeat: timedelta | None = None,
+    ) -> None:
+        """None means ``NONE`` (no deadline) for timeouts. Raises :class:`errors.AlreadyExists`."""

@@ -1,0 +1,61 @@
+"""What all tests share: hypothesis profiles, and a guard that fails a test whose code blocks the event loop."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+from blockbuster import BlockBuster
+
+PACKAGES = (
+    "elbflow",
+    "elbflow_activities",
+    "elbflow_agent",
+    "elbflow_api",
+    "elbflow_decider",
+    "elbflow_engine",
+    "elbflow_standalone",
+)
+
+hypothesis.settings.register_profile("default", max_examples=50, deadline=None)
+hypothesis.settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") == "true" else "default")
+)
+
+
+@pytest.fixture(scope="session")
+def _loop_guard() -> BlockBuster:
+    guard = BlockBuster([name for name in PACKAGES if importlib.util.find_spec(name) is not None])
+    for function in guard.functions.values():
+        # Files of /proc are memory; imports happen once.
+        function.can_block_in("prometheus_client/process_collector.py", {"collect"})
+        function.can_block_in("<frozen importlib._bootstrap>", {"_find_and_load"})
+        # Asks for the working directory, once per engine; migrations are set-up, before anything is served.
+        function.can_block_in("sqlalchemy/dialects/sqlite/pysqlite.py", {"create_connect_args"})
+        function.can_block_in("elbflow/store/schema.py", {"migrate", "_upgrade"})
+    return guard
+
+
+@pytest.fixture(autouse=True)
+def blockbuster(_loop_guard: BlockBuster, request: pytest.FixtureRequest) -> Iterator[BlockBuster]:
+    """Fail a test when a call from our packages blocks a running loop; code of tests and libraries may.
+
+    A test of code that blocks on purpose asks for ``may_block``.
+    """
+    if "may_block" in request.fixturenames:
+        yield _loop_guard
+        return
+    _loop_guard.activate()
+    try:
+        yield _loop_guard
+    finally:
+        _loop_guard.deactivate()
+
+
+@pytest.fixture
+def may_block() -> None:
+    """Ask for it to let a test's loop be blocked."""

@@ -1,0 +1,274 @@
+"""The host over a real SWF engine core, Redis and HAProxy: many VMs, restarts, the control API."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import aiohttp
+import prometheus_client
+import pytest
+from aiohttp import web
+from tests.integration.agent.conftest import Backend, Load, RedisServer, free_port, get
+
+from elbflow import clock, flow, polling, swf
+from elbflow.contract import document, names, vm_activities
+from elbflow_agent import ipc, meters, running
+from elbflow_agent.haproxy import place
+from elbflow_agent.host import Host, VmConflict, api
+from elbflow_agent.host.vm import VmShared
+from elbflow_agent.worker import Workers
+from elbflow_engine.testing import SwfDouble
+
+ACCOUNT = "000000000001"
+MakeHost = Callable[[], AbstractAsyncContextManager[Host]]
+
+
+@dataclass(frozen=True)
+class Push:
+    vm: str
+    document: document.LoadBalancerDocument
+
+
+PUSH = flow.WorkflowSignature(
+    "push", "1.0", Push, document.Applied, execution_timeout=timedelta(minutes=5), decision_timeout=timedelta(minutes=1)
+)
+WATCH = flow.WorkflowSignature(
+    "watch",
+    "1.0",
+    str,
+    document.HealthReport,
+    execution_timeout=timedelta(minutes=5),
+    decision_timeout=timedelta(minutes=1),
+)
+
+
+@flow.workflow(PUSH)
+class PushDocument:
+    async def run(self, request: Push) -> document.Applied:
+        return await vm_activities.set_load_balancer.using(task_list=request.vm)(request.document)
+
+
+@flow.workflow(WATCH)
+class WatchHealth:
+    async def run(self, vm: str) -> document.HealthReport:
+        status = vm_activities.get_instance_status.using(task_list=vm)
+        first = await status("")
+        second = await status(first.digest)
+        metrics = vm_activities.get_cloudwatch_metrics.using(task_list=vm)
+        assert (await metrics(0.1, 0)).sequence > 0
+        return second
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[SwfDouble]:
+    async with SwfDouble(clock.SystemClock(), random.Random(1)) as double:
+        await double.register_domain(names.DOMAIN, retention_days=1)
+        yield double
+
+
+@pytest.fixture
+async def workflows(engine: SwfDouble) -> AsyncIterator[flow.Client]:
+    async with (
+        polling.Scheduler(engine, profile=polling.EndpointProfile.local(), identity="test") as scheduler,
+        flow.DecisionWorker(
+            engine,
+            scheduler,
+            domain=names.DOMAIN,
+            task_list=names.TASK_LIST,
+            workflows=[PushDocument, WatchHealth],
+            slots=8,
+            identity="test",
+        ),
+    ):
+        yield flow.Client(engine, names.DOMAIN, names.TASK_LIST)
+
+
+@pytest.fixture
+async def make_host(short_dir: Path, broker: RedisServer, engine: SwfDouble, binary: str) -> AsyncIterator[MakeHost]:
+    network = ipaddress.IPv4Network(f"127.{random.randrange(100, 250)}.{random.randrange(250)}.0/24")
+    run_dir, time, instruments = short_dir / "vms", clock.SystemClock(), meters.Meters()
+
+    @asynccontextmanager
+    async def make() -> AsyncIterator[Host]:
+        connect = ipc.unix_socket(broker.socket)
+        async with (
+            ipc.Server(connect, time=time, instruments=instruments) as server,
+            ipc.Client(connect, time=time, instruments=instruments) as client,
+            polling.Scheduler(engine, profile=polling.EndpointProfile.local(), identity="host") as scheduler,
+        ):
+            workers = Workers(
+                engine,
+                scheduler,
+                client,
+                names.DOMAIN,
+                "host",
+                time,
+                random.Random(),
+                flow.Metrics(prometheus_client.CollectorRegistry()),
+            )
+            shared = VmShared(
+                run_dir=run_dir,
+                binary=binary,
+                limits=place.Limits(500, 5),
+                removal_grace_s=1.0,
+                server=server,
+                workers=workers,
+                time=time,
+                rng=random.Random(),
+                instruments=instruments,
+                starting=asyncio.Semaphore(4),
+            )
+            async with Host(network, shared, stop_soft_s=0.2) as host:
+                yield host
+                scheduler.stop()
+
+    yield make
+    await running.stop_data_plane(run_dir, binary, soft_s=0.05)
+
+
+def wanted(name: str, port: int, backend: Backend, generation: int = 1) -> document.LoadBalancerDocument:
+    return document.LoadBalancerDocument(
+        document.LoadBalancerKey(ACCOUNT, name),
+        generation,
+        "local-1a",
+        listeners=(document.Listener(document.Protocol.HTTP, port, document.Protocol.HTTP, backend.port),),
+        backends=(document.BackendInstance(backend.name, "127.0.0.1"),),
+    )
+
+
+async def push(workflows: flow.Client, vm: str, wanted: document.LoadBalancerDocument) -> document.Applied:
+    workflow_id = f"push-{vm}-{wanted.generation}-{random.random()}"
+    run_id = await workflows.start(PUSH, workflow_id, Push(vm, wanted))
+    execution = swf.Execution(workflow_id, run_id)
+    return await workflows.result(PUSH, execution, deadline_s=20, clock=clock.SystemClock())
+
+
+async def launch(host: Host, vm: str, name: str) -> str:
+    view = await host.put(vm, zone="local-1a", account=ACCOUNT, load_balancer=name)
+    assert view.state == "running"
+    return view.record.address
+
+
+async def test_ten_vms_serve_their_own_documents_and_survive_a_restart(
+    make_host: MakeHost, workflows: flow.Client, backends: list[Backend]
+) -> None:
+    vms = {f"i-{number:08x}": f"lb{number}" for number in range(10)}
+    port = free_port("127.0.0.1")
+    async with make_host() as host:
+        addresses = dict(
+            zip(vms, await asyncio.gather(*(launch(host, vm, name) for vm, name in vms.items())), strict=True)
+        )
+        assert len(set(addresses.values())) == 10
+        applied = await asyncio.gather(
+            *(push(workflows, vm, wanted(name, port, backends[0])) for vm, name in vms.items())
+        )
+        assert {each.problems for each in applied} == {()}
+        answers = await asyncio.gather(*(get(address, port) for address in addresses.values()))
+        assert {status for status, _, _ in answers} == {"200"}
+        pids = {view.record.instance_id: view.servo.haproxy_pid for view in host.vms() if view.servo}
+    victim = "i-00000003"
+    async with Load(addresses[victim], port) as load, make_host() as host:
+        for vm, name in vms.items():
+            assert await launch(host, vm, name) == addresses[vm]
+        again = {view.record.instance_id: view.servo.haproxy_pid for view in host.vms() if view.servo}
+        assert again == pids
+        applied_again = await push(workflows, victim, wanted(vms[victim], port, backends[0], generation=2))
+        assert applied_again.generation == 2
+    assert load.failures == {}
+
+
+async def test_deleting_ends_everything_and_may_be_repeated(
+    make_host: MakeHost, workflows: flow.Client, backends: list[Backend], short_dir: Path
+) -> None:
+    port = free_port("127.0.0.1")
+    async with make_host() as host:
+        address = await launch(host, "i-1", "web")
+        await push(workflows, "i-1", wanted("web", port, backends[0]))
+        await asyncio.gather(host.delete("i-1"), host.delete("i-1"))
+        assert host.vms() == []
+        with pytest.raises(ConnectionRefusedError):
+            await get(address, port)
+        assert list((short_dir / "vms").iterdir()) == []
+        await host.delete("i-1")
+        assert await launch(host, "i-1", "web") == address
+    async with make_host() as host:
+        await host.delete("i-1")
+    async with make_host() as host:
+        assert host.vms() == []
+
+
+async def test_conflicting_launches_are_refused(make_host: MakeHost) -> None:
+    async with make_host() as host:
+        await launch(host, "i-1", "web")
+        with pytest.raises(VmConflict):
+            await host.put("i-1", zone="local-1a", account=ACCOUNT, load_balancer="other")
+        await launch(host, "i-1", "web")
+
+
+async def test_a_stopping_host_answers_the_activities_that_wait(
+    make_host: MakeHost, workflows: flow.Client, backends: list[Backend]
+) -> None:
+    async with make_host() as host:
+        await launch(host, "i-1", "web")
+        await push(workflows, "i-1", wanted("web", free_port("127.0.0.1"), backends[0]))
+        run_id = await workflows.start(WATCH, "watch", "i-1")
+        await asyncio.sleep(0.5)
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+    execution = swf.Execution("watch", run_id)
+    with pytest.raises(flow.StillRunning):
+        await workflows.result(WATCH, execution, deadline_s=0.3, clock=clock.SystemClock())
+    async with make_host():
+        report = await workflows.result(WATCH, execution, deadline_s=20, clock=clock.SystemClock())
+    assert [each.instance_id for each in report.instances] == [backends[0].name]
+
+
+async def test_the_control_api(make_host: MakeHost) -> None:
+    app = web.Application()
+    body = {"zone": "local-1a", "account": ACCOUNT, "load_balancer": "web"}
+    async with make_host() as host, contextlib.AsyncExitStack() as stack:
+        api.ControlApi(host, "sesame").add_to(app)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        url = site.name
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+
+        async def call(method: str, path: str, json: object = None, token: str = "sesame") -> tuple[int, object]:
+            headers = {"Authorization": f"Bearer {token}"}
+            async with session.request(method, url + path, json=json, headers=headers) as answer:
+                return answer.status, await answer.json()
+
+        for path in ("/vms", "/vms/i-1"):
+            assert (await call("GET", path, token="wrong"))[0] == 401
+        assert (await call("PUT", "/vms/i-1", body, token=""))[0] == 401
+        assert (await call("DELETE", "/vms/i-1", token="sesam"))[0] == 401
+        assert await call("GET", "/vms") == (200, [])
+        assert (await call("GET", "/vms/i-1"))[0] == 404
+        status, made = await call("PUT", "/vms/i-1", body)
+        assert isinstance(made, dict)
+        assert (status, made["instance_id"], made["zone"], made["state"]) == (200, "i-1", "local-1a", "running")
+        assert await call("PUT", "/vms/i-1", body) == (200, made)
+        assert await call("GET", "/vms") == (200, [made])
+        status, shown = await call("GET", "/vms/i-1")
+        assert isinstance(shown, dict)
+        assert shown["servo"]["haproxy_pid"] > 0
+        assert (await call("PUT", "/vms/i-1", {**body, "load_balancer": "other"}))[0] == 409
+        unacceptable: list[object] = [{}, {**body, "account": "me"}, {**body, "extra": 1}, [], None]
+        for bad in unacceptable:
+            assert (await call("PUT", "/vms/i-2", bad))[0] == 400
+        assert (await call("PUT", "/vms/..%2Fx", body))[0] in (400, 404)
+        gone = {"instance_id": "i-1", "state": "terminated"}
+        assert await call("DELETE", "/vms/i-1") == (200, gone)
+        assert await call("DELETE", "/vms/i-1") == (200, gone)

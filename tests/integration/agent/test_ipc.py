@@ -1,0 +1,160 @@
+"""Requests between worker and servo over a real Redis: concurrency, absence, restarts of either end and of Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+import redis.asyncio
+from tests.integration.agent.conftest import RedisServer
+
+from elbflow import clock, errors
+from elbflow.contract import document
+from elbflow_agent import ipc, meters
+
+VM = "i-0000000a"
+
+
+@pytest.fixture
+async def client(broker: RedisServer) -> AsyncIterator[ipc.Client]:
+    async with ipc.Client(
+        ipc.unix_socket(broker.socket), time=clock.SystemClock(), instruments=meters.Meters()
+    ) as made:
+        yield made
+
+
+@pytest.fixture
+async def server(broker: RedisServer) -> AsyncIterator[ipc.Server]:
+    async with ipc.Server(
+        ipc.unix_socket(broker.socket), time=clock.SystemClock(), instruments=meters.Meters()
+    ) as made:
+        yield made
+
+
+@pytest.fixture
+async def raw(broker: RedisServer) -> AsyncIterator[redis.asyncio.Redis]:
+    """Redis without the agent's code in between."""
+    async with redis.asyncio.Redis(unix_socket_path=str(broker.socket)) as made:
+        yield made
+
+
+def health_handlers(delay_s: float = 0.0) -> ipc.Handlers:
+    async def health(query: ipc.HealthQuery) -> document.HealthReport:
+        await asyncio.sleep(delay_s)
+        return document.HealthReport(query.known_digest + "!")
+
+    handlers = ipc.Handlers()
+    handlers.bind(ipc.HEALTH, health)
+    return handlers
+
+
+def ask(client: ipc.Client, digest: str, within_s: float = 10.0, vm: str = VM) -> asyncio.Task[document.HealthReport]:
+    return asyncio.create_task(client.call(vm, ipc.HEALTH, ipc.HealthQuery(digest, 0.0), within_s=within_s))
+
+
+async def test_concurrent_requests_get_their_own_replies(client: ipc.Client, server: ipc.Server) -> None:
+    await server.add(VM, health_handlers(0.02))
+    replies = await asyncio.gather(*(ask(client, str(number)) for number in range(100)))
+    assert [reply.digest for reply in replies] == [f"{number}!" for number in range(100)]
+
+
+async def test_a_servo_that_comes_late_is_waited_for(client: ipc.Client, server: ipc.Server) -> None:
+    request = ask(client, "a")
+    await asyncio.sleep(0.3)
+    await server.add(VM, health_handlers())
+    assert (await request).digest == "a!"
+
+
+async def test_no_servo_is_a_clear_retryable_error(
+    client: ipc.Client, server: ipc.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("elbflow_agent.ipc.client._ABSENT_S", 0.3)
+    with pytest.raises(ipc.NoServo, match="nobody listens") as caught:
+        await ask(client, "a")
+    assert isinstance(caught.value, errors.Retryable)
+    await server.add(VM, health_handlers())
+    await server.remove(VM)
+    with pytest.raises(ipc.NoServo):
+        await ask(client, "a")
+
+
+async def test_a_slow_servo_is_no_answer_and_its_reply_meets_nobody(
+    client: ipc.Client, server: ipc.Server, raw: redis.asyncio.Redis
+) -> None:
+    await server.add(VM, health_handlers(0.4))
+    with pytest.raises(ipc.NoAnswer):
+        await ask(client, "late", within_s=0.2)
+    assert (await ask(client, "next")).digest == "next!"
+    await asyncio.sleep(0.3)
+    assert await raw.keys("elbflow:*") == []
+
+
+async def test_errors_keep_their_branch(client: ipc.Client, server: ipc.Server) -> None:
+    raised: list[Exception] = []
+
+    async def health(_: ipc.HealthQuery) -> document.HealthReport:
+        raise raised[-1]
+
+    handlers = ipc.Handlers()
+    handlers.bind(ipc.HEALTH, health)
+    await server.add(VM, handlers)
+    cases: list[tuple[Exception, type[Exception]]] = [
+        (errors.Permanent("never"), ipc.ServoRefused),
+        (errors.Retryable("later"), ipc.ServoFailed),
+        (ZeroDivisionError("bug"), errors.Defect),
+    ]
+    for cause, expected in cases:
+        raised.append(cause)
+        with pytest.raises(expected, match=str(cause)):
+            await ask(client, "a")
+
+
+async def test_requests_survive_a_restart_of_redis(client: ipc.Client, server: ipc.Server, broker: RedisServer) -> None:
+    await server.add(VM, health_handlers(0.5))
+    before = ask(client, "before")
+    await asyncio.sleep(0.2)
+    await broker.stop()
+    during = ask(client, "during")
+    await asyncio.sleep(0.3)
+    await broker.start()
+    assert (await before).digest == "before!"
+    assert (await during).digest == "during!"
+    assert (await ask(client, "after")).digest == "after!"
+
+
+async def test_replies_to_a_dead_worker_expire(
+    broker: RedisServer, server: ipc.Server, raw: redis.asyncio.Redis
+) -> None:
+    arrived = asyncio.Event()
+
+    async def health(query: ipc.HealthQuery) -> document.HealthReport:
+        arrived.set()
+        await asyncio.sleep(0.2)
+        return document.HealthReport(query.known_digest)
+
+    handlers = ipc.Handlers()
+    handlers.bind(ipc.HEALTH, health)
+    await server.add(VM, handlers)
+    doomed = ipc.Client(ipc.unix_socket(broker.socket), time=clock.SystemClock(), instruments=meters.Meters())
+    async with doomed:
+        request = ask(doomed, "a")
+        await arrived.wait()
+        request.cancel()
+    async with asyncio.timeout(5):
+        while not (keys := await raw.keys("elbflow:*")):
+            await asyncio.sleep(0.05)
+    assert [0 < await raw.ttl(key) <= 60 for key in keys] == [True]
+
+
+async def test_rubbish_on_the_channel_is_survived(
+    client: ipc.Client, server: ipc.Server, raw: redis.asyncio.Redis
+) -> None:
+    await server.add(VM, health_handlers())
+    assert (await ask(client, "before")).digest == "before!"
+    for rubbish in (b"{", b"null", b'{"id": 1}', b"\xff\xfe"):
+        assert await raw.publish(f"elbflow:vm:{VM}:requests", rubbish) == 1
+    began = time.monotonic()
+    assert (await ask(client, "ok")).digest == "ok!"
+    assert time.monotonic() - began < 2

@@ -1,0 +1,140 @@
+"""The runtime API client and the master against a real HAProxy: refusals are errors, failures leave the old state."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import replace
+
+import pytest
+from tests.integration.agent.conftest import Backend, exchange, free_port, get
+from tests.integration.agent.test_apply import wanted
+
+from elbflow import clock, errors
+from elbflow_agent.haproxy import apply, diff, master, model, place, runtime
+
+
+@pytest.fixture
+async def port(applier: apply.Applier, address: str, backends: list[Backend]) -> int:
+    """A listener with one server."""
+    chosen = free_port(address)
+    await applier.converge(wanted(address, chosen, backends[0]), drain_s=0)
+    return chosen
+
+
+@pytest.fixture
+def api(where: place.Place) -> runtime.Runtime:
+    return runtime.Runtime(where.admin_socket)
+
+
+async def test_servers_are_added_steered_and_removed(
+    api: runtime.Runtime, port: int, address: str, backends: list[Backend]
+) -> None:
+    key = (model.backend_name(port), "i-new")
+    await api.add_server(key[0], model.Server("i-new", "127.0.0.1", backends[1].port), "")
+    assert (await api.observe()).servers[key].admin is model.Admin.MAINT
+    await api.set_weight(key, 10)
+    await api.enable_server(key)
+    await api.disable_server((key[0], backends[0].name))
+    assert (await get(address, port))[2] == backends[1].name
+    await api.set_address(key, "127.0.0.1", backends[2].port)
+    assert (await get(address, port))[2] == backends[2].name
+    with pytest.raises(runtime.Refused):
+        await api.delete_server(key)
+    await api.set_state(key, model.Admin.MAINT)
+    await api.delete_server(key)
+    assert key not in (await api.observe()).servers
+
+
+async def test_what_haproxy_refuses_is_an_error(api: runtime.Runtime, port: int) -> None:
+    nobody = (model.backend_name(port), "i-nobody")
+    with pytest.raises(runtime.Refused, match="No such server"):
+        await api.set_state(nobody, model.Admin.READY)
+    with pytest.raises(runtime.Refused):
+        await api.set_address(nobody, "127.0.0.1", 1)
+    with pytest.raises(runtime.Refused):
+        await api.compute_cookies("be-nowhere")
+    with pytest.raises(errors.Defect):
+        await api.set_weight(nobody, 257)
+
+
+async def test_a_server_with_sessions_is_busy(
+    api: runtime.Runtime, port: int, address: str, backends: list[Backend]
+) -> None:
+    backends[0].delay_s = 0.5
+    key = (model.backend_name(port), backends[0].name)
+    request = asyncio.create_task(get(address, port))
+    await asyncio.sleep(0.2)
+    await api.set_state(key, model.Admin.MAINT)
+    with pytest.raises(runtime.Busy):
+        await api.delete_server(key)
+    assert (await request)[0] == "200"
+    for change in diff.release(key):
+        assert isinstance(change, diff.SetState)
+        await api.set_state(change.key, change.admin)
+    await api.delete_server(key)
+
+
+async def test_one_command_at_a_time(where: place.Place, port: int) -> None:
+    for smuggled in ("show info;show stat", "show info\nshow stat"):
+        with pytest.raises(errors.Defect):
+            await runtime.ask(where.admin_socket, smuggled, timeout_s=1.0)
+
+
+async def test_nobody_there(where: place.Place) -> None:
+    with pytest.raises(runtime.Unreachable):
+        await runtime.Runtime(where.admin_socket).info()
+
+
+async def test_a_refused_reload_keeps_the_worker_and_its_file(
+    applier: apply.Applier,
+    api: runtime.Runtime,
+    where: place.Place,
+    port: int,
+    address: str,
+    backends: list[Backend],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The port is taken between the look and the reload."""
+    before, text = await api.info(), where.configuration.read_text()
+    monkeypatch.setattr("elbflow_agent.haproxy.ports.obstacle", lambda *_: None)
+    with socket.socket() as squatter:
+        squatter.bind((address, 0))
+        squatter.listen()
+        other = model.Listener(squatter.getsockname()[1], model.Mode.TCP)
+        base = wanted(address, port, backends[0])
+        both = replace(base, listeners=tuple(sorted((*base.listeners, other), key=lambda one: one.port)))
+        with pytest.raises(master.ReloadRefused):
+            await applier.converge(both, drain_s=0)
+        assert await api.info() == before
+        assert where.configuration.read_text() == text
+        assert (await get(address, port))[0] == "200"
+    assert (await applier.converge(both, drain_s=0)).restructured
+
+
+async def test_a_start_that_fails_says_why(
+    applier: apply.Applier, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("elbflow_agent.haproxy.ports.obstacle", lambda *_: None)
+    with socket.socket() as squatter:
+        squatter.bind((address, 0))
+        squatter.listen()
+        only = model.Model(address, 60, (model.Listener(squatter.getsockname()[1], model.Mode.TCP),))
+        with pytest.raises(master.StartFailed, match="Address already in use"):
+            await applier.converge(only, drain_s=0)
+    assert (await applier.converge(only, drain_s=0)).restructured
+
+
+async def test_stopping_lets_connections_finish(
+    port: int, address: str, backends: list[Backend], where: place.Place, binary: str
+) -> None:
+    backends[0].delay_s = 0.4
+    reader, writer = await asyncio.open_connection(address, port)
+    request = asyncio.create_task(exchange(reader, writer))
+    await asyncio.sleep(0.1)
+    subject = master.Master(where, binary=binary, time=clock.SystemClock())
+    await subject.stop(soft_s=5)
+    assert (await request)[0] == "200"
+    assert await subject.adopt() is None
+    await subject.stop(soft_s=5)
+    writer.close()

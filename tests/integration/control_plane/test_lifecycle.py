@@ -1,0 +1,121 @@
+"""A load balancer's life on the real engine: created, served, changed, deleted."""
+
+from __future__ import annotations
+
+from tests.integration.control_plane.stack import KEY, Stack, until
+
+from elbflow import store
+from elbflow.contract import document, names, workflows
+from elbflow.contract.workflows import Outcome, OutcomeState
+
+SUCCESS = Outcome(OutcomeState.SUCCESS)
+
+
+async def test_create_serve_delete(stack: Stack) -> None:
+    assert await stack.create("a", "b") == SUCCESS
+
+    lb = await stack.served()
+    assert lb.state is store.LoadBalancerState.ACTIVE
+    assert lb.enabled_zones == ("a", "b")
+    assert {vm.applied_generation for vm in lb.vms} == {lb.generation}
+    assert await stack.open_ids() == set(names.continuous_workflow_ids(KEY))
+    for vm in stack.host.of("web"):
+        assert vm.applied[-1].health_check == document.HealthCheck("TCP:8000", 30, 5, 3, 3)
+        assert [one.port for one in vm.applied[-1].listeners] == [80]
+
+    assert await stack.delete() == SUCCESS
+
+    assert await stack.row_counts() == {}
+    assert await stack.open_ids() == set()
+    assert stack.host.vms == {}
+
+
+async def test_registered_instances_reach_the_vms_and_their_health_comes_back(stack: Stack) -> None:
+    await stack.create("a")
+    await stack.served()
+    row = store.Backend(
+        "10.1.1.1",
+        "10.1.1.1",
+        None,
+        store.BackendState.OUT_OF_SERVICE,
+        "ELB",
+        "Instance registration is still in progress.",
+        registered_at=stack.clock.now(),
+    )
+    generation = await stack.change(lambda tx, lb_id: tx.backends.add(lb_id, [row]))
+
+    lb = await stack.served()
+    (vm,) = stack.host.of("web")
+    assert lb.generation == generation
+    assert [one.instance_id for one in vm.applied[-1].backends] == ["10.1.1.1"]
+
+    await vm.see(**{"10.1.1.1": document.InstanceState.IN_SERVICE})
+    await until(lambda: _is(stack, store.BackendState.IN_SERVICE))
+    await vm.see(**{"10.1.1.1": document.InstanceState.OUT_OF_SERVICE})
+    await until(lambda: _is(stack, store.BackendState.OUT_OF_SERVICE))
+    assert (await stack.lb()).generation == generation
+
+
+async def test_zones_are_enabled_and_disabled(stack: Stack) -> None:
+    await stack.create("a")
+    await stack.served()
+
+    outcome = await stack.run(workflows.ENABLE_ZONE, "enable-zones", workflows.ZonesInput(KEY, ("b",)))
+    assert outcome == SUCCESS
+    lb = await stack.served()
+    assert {vm.zone for vm in lb.vms} == {"a", "b"}
+
+    outcome = await stack.run(workflows.DISABLE_ZONE, "disable-zones", workflows.ZonesInput(KEY, ("a",)))
+    assert outcome == SUCCESS
+    lb = await stack.served()
+    assert lb.enabled_zones == ("b",)
+    assert [vm.applied[-1].zone for vm in stack.host.of("web")] == ["b"]
+
+
+async def test_attributes_reach_the_vms(stack: Stack) -> None:
+    await stack.create("a")
+    await stack.served()
+
+    request = workflows.AttributesInput(KEY, document.Attributes(idle_timeout_s=120))
+    assert await stack.run(workflows.MODIFY_ATTRIBUTES, "modify-attributes", request) == SUCCESS
+
+    await stack.served()
+    (vm,) = stack.host.of("web")
+    assert vm.applied[-1].attributes.idle_timeout_s == 120
+
+
+async def test_listeners_are_created_and_deleted(stack: Stack) -> None:
+    await stack.create("a")
+    second = document.Listener(document.Protocol.TCP, 81, document.Protocol.TCP, 9000)
+    lb = await stack.served()
+    async with stack.env.db.transaction() as tx:
+        await tx.load_balancers.add_listeners(lb.id, [second])
+
+    request = workflows.ListenersInput(KEY, (81,))
+    assert await stack.run(workflows.CREATE_LISTENERS, "create-listeners", request) == SUCCESS
+    assert await stack.env.cloud.open_ports(names.security_group_name(KEY)) == (80, 81)
+
+    async with stack.env.db.transaction() as tx:
+        await tx.load_balancers.delete_listeners(lb.id, [81])
+    assert await stack.run(workflows.DELETE_LISTENERS, "delete-listeners", request) == SUCCESS
+    assert await stack.env.cloud.open_ports(names.security_group_name(KEY)) == (80,)
+
+
+async def test_a_creation_that_fails_leaves_nothing(stack: Stack) -> None:
+    outcome = await stack.create("a", "nowhere")
+
+    assert outcome == Outcome(OutcomeState.FAILED, 400, "Availability Zone not found: nowhere")
+    assert await stack.row_counts() == {}
+    assert await stack.open_ids() == set()
+
+
+async def test_a_name_can_be_used_again_at_once(stack: Stack) -> None:
+    for _ in range(2):
+        assert await stack.create("a") == SUCCESS
+        await stack.served()
+        assert await stack.delete() == SUCCESS
+    assert await stack.row_counts() == {}
+
+
+async def _is(stack: Stack, state: store.BackendState) -> bool:
+    return (await stack.lb()).backends[0].state is state

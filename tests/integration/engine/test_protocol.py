@@ -1,0 +1,184 @@
+"""What travels over HTTP, checked without a client library in between (spec/swf-semantics 1.1-1.4)."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+
+import pytest
+from tests.integration.engine.rig import Wire
+
+from elbflow_engine.wire import endpoint as endpoint_module
+
+PROTOCOL_JSON = "application/x-amz-json-1.0"
+
+
+async def test_both_spellings_of_the_target(wire: Wire) -> None:
+    old = "com.amazonaws.swf.service.model.SimpleWorkflowService.ListDomains"
+    for target in ("SimpleWorkflowService.ListDomains", old):
+        answer = await wire.send("ListDomains", {"registrationStatus": "REGISTERED"}, X_Amz_Target=target)
+        assert (answer.status, answer.json) == (200, {"domainInfos": []})
+
+
+@pytest.mark.parametrize("target", ["SimpleWorkflowService.Nothing", "DynamoDB.ListDomains", "ListDomains", ""])
+async def test_other_targets_are_unknown_operations(wire: Wire, target: str) -> None:
+    answer = await wire.send("", {}, X_Amz_Target=target)
+    assert answer.status == 400
+    assert answer.json["__type"] == "com.amazon.coral.service#UnknownOperationException"
+
+
+@pytest.mark.parametrize(
+    ("sent", "received"),
+    [
+        (PROTOCOL_JSON, PROTOCOL_JSON),
+        ("application/json", "application/json"),
+        ("application/json; charset=UTF-8", "application/json"),
+    ],
+)
+async def test_content_types(wire: Wire, sent: str, received: str) -> None:
+    for body in ({"registrationStatus": "REGISTERED"}, {}):
+        answer = await wire.send("ListDomains", body, Content_Type=sent)
+        assert answer.headers["Content-Type"] == received
+
+
+async def test_a_void_answer_has_no_bytes(wire: Wire) -> None:
+    answer = await wire.send("RegisterDomain", {"name": "d", "workflowExecutionRetentionPeriodInDays": "1"})
+    assert (answer.status, answer.body, answer.headers["Content-Length"]) == (200, b"", "0")
+    assert answer.headers["Content-Type"] == PROTOCOL_JSON
+
+
+async def test_every_answer_has_its_own_request_id_and_the_capabilities(wire: Wire) -> None:
+    answers = [await wire.send("ListDomains", {"registrationStatus": status}) for status in ("REGISTERED", "x")]
+    ids = {answer.headers["x-amzn-RequestId"] for answer in answers}
+    assert [answer.status for answer in answers] == [200, 400]
+    assert len(ids) == 2
+    assert {answer.headers["x-swf-capabilities"] for answer in answers} == {"safe-abort"}
+
+
+async def test_faults_validation_and_generic_errors_have_their_prefixes(wire: Wire) -> None:
+    fault = await wire.send("DescribeDomain", {"name": "nowhere"})
+    assert fault.json == {
+        "__type": "com.amazonaws.swf.base.model#UnknownResourceFault",
+        "message": "Unknown domain: nowhere",
+    }
+    invalid = await wire.send("DescribeDomain", {})
+    assert invalid.json == {
+        "__type": "com.amazon.coral.validate#ValidationException",
+        "message": "1 validation error detected: Value null at 'name' failed to satisfy constraint: "
+        "Member must not be null",
+    }
+    wrong_type = await wire.send("DescribeDomain", {"name": 1})
+    assert wrong_type.json["__type"] == "com.amazon.coral.service#SerializationException"
+    assert {fault.status, invalid.status, wrong_type.status} == {400}
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'"text"', b'{"a": NaN}', b"\xff\xfe", b"null"])
+async def test_malformed_json(wire: Wire, body: bytes) -> None:
+    answer = await wire.send("DescribeDomain", body)
+    assert (answer.status, answer.code) == (400, "SerializationException")
+
+
+async def test_an_empty_body_is_an_empty_object(wire: Wire) -> None:
+    answer = await wire.send("ListDomains", b"")
+    assert answer.code == "ValidationException"
+    assert "registrationStatus" in answer.json["message"]
+
+
+async def test_null_is_absent(wire: Wire) -> None:
+    body = {"registrationStatus": "REGISTERED", "nextPageToken": None, "maximumPageSize": None}
+    assert (await wire.send("ListDomains", body)).status == 200
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_body_above_one_mebibyte_is_refused_and_the_engine_goes_on(wire: Wire, declared: bool) -> None:
+    body = b'{"registrationStatus": "REGISTERED"}' + b" " * 1024 * 1024
+
+    async def chunks():
+        for start in range(0, len(body), 65536):
+            yield body[start : start + 65536]
+
+    headers = {"X-Amz-Target": "SimpleWorkflowService.ListDomains"}
+    async with wire._session.post(
+        wire.url, data=io.BytesIO(body) if declared else chunks(), headers=headers
+    ) as response:
+        assert response.status == 413
+        assert (await response.json(content_type=None))["__type"] == (
+            "com.amazon.coral.service#RequestEntityTooLargeException"
+        )
+    assert (await wire.send("ListDomains", body[: 1024 * 1024])).status == 200
+
+
+async def test_content_encodings(wire: Wire) -> None:
+    body = b'{"registrationStatus": "REGISTERED"}'
+    assert (await wire.send("ListDomains", body, Content_Encoding="amz-1.0")).status == 200
+    answer = await wire.send("ListDomains", gzip.compress(body), Content_Encoding="gzip")
+    assert (answer.status, answer.code) == (400, "SerializationException")
+
+
+async def test_any_path_and_query_are_served_but_only_by_post(wire: Wire) -> None:
+    headers = {"X-Amz-Target": "SimpleWorkflowService.ListDomains"}
+    url = f"{wire.url}/services/SimpleWorkflow?x=1"
+    async with wire._session.post(url, data=b'{"registrationStatus": "REGISTERED"}', headers=headers) as response:
+        assert response.status == 200
+    async with wire._session.get(url, headers=headers) as response:
+        assert response.status == 400
+        assert (await response.json(content_type=None))["__type"].endswith("#UnknownOperationException")
+
+
+async def test_expect_continue_is_answered(wire: Wire) -> None:
+    host, port = wire.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    body = b'{"registrationStatus": "REGISTERED"}'
+    writer.write(
+        b"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: SimpleWorkflowService.ListDomains\r\n"
+        b"Expect: 100-continue\r\nContent-Length: " + str(len(body)).encode() + b"\r\n\r\n"
+    )
+    async with asyncio.timeout(5):
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(body)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01 this is no HTTP\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{",
+    ],
+    ids=["noise", "length", "unfinished"],
+)
+async def test_broken_requests_are_answered_and_closed(
+    wire: Wire, sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint_module, "BODY_DEADLINE_S", 0.1)
+    host, port = wire.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(sent)
+    async with asyncio.timeout(5):
+        assert b" 400 Bad Request" in await reader.readuntil(b"\r\n")
+        await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert (await wire.send("ListDomains", {"registrationStatus": "REGISTERED"})).status == 200
+
+
+async def test_one_connection_serves_many_requests(wire: Wire) -> None:
+    host, port = wire.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    body = b'{"registrationStatus": "REGISTERED"}'
+    for _ in range(3):
+        writer.write(
+            b"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: SimpleWorkflowService.ListDomains\r\n"
+            b"Content-Length: " + str(len(body)).encode() + b"\r\n\r\n" + body
+        )
+        async with asyncio.timeout(5):
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK")
+            assert b"onnection: close" not in head
+            assert await reader.readexactly(len(b'{"domainInfos":[]}')) == b'{"domainInfos":[]}'
+    writer.close()
+    await writer.wait_closed()

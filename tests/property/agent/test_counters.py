@@ -1,0 +1,50 @@
+"""No request is lost or reported twice by any order of reloads, samples, restarts and lost reports."""
+
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elbflow_agent.haproxy import stats
+from elbflow_agent.servo import Ledger
+
+HEADER = "# pxname,svname,qcur,scur,stot,econ,wretr,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,hrsp_other,rtime,mode,"
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("serve"), st.integers(1, 50)),
+        st.tuples(st.just("reload"), st.just(0)),
+        st.tuples(st.just("take"), st.sampled_from([0, 1])),
+    ),
+    max_size=40,
+)
+
+
+@given(steps=STEPS)
+def test_reports_that_arrive_add_up_to_what_was_served(steps: list[tuple[str, int]]) -> None:
+    counters, ledger = stats.Counters(), Ledger()
+    pids = itertools.count(100)
+    worker, served_by_worker, served = next(pids), 0, 0
+    received, acknowledge = 0.0, 0
+
+    def observe() -> None:
+        line = f"be-80,i-1,0,0,{served_by_worker},0,0,{served_by_worker},0,0,0,0,0,http,"
+        counters.observe(worker, stats.parse(f"{HEADER}\n{line}\n"))
+
+    for step, value in [*steps, ("take", 1)]:
+        match step:
+            case "serve":
+                served_by_worker += value
+                served += value
+            case "reload":
+                observe()
+                worker, served_by_worker = next(pids), 0
+                counters.keep_workers(frozenset({worker}))
+            case _:
+                observe()
+                report = ledger.take(counters.totals, acknowledge, period_s=1.0, now=0.0)
+                if value:  # the report arrived; else it was lost on its way
+                    received += dict(report.counters).get("RequestCount", 0.0)
+                    acknowledge = report.sequence
+    assert received == served

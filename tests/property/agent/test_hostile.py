@@ -1,0 +1,68 @@
+"""Whatever a document says, the configuration consists of lines of known forms, and HAProxy's CLI gets one command."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.property.agent.strategies import HOSTILE, hostile_documents
+
+from elbflow.contract import document
+from elbflow_agent.haproxy import place, plan, render, safe
+
+WHERE = place.Place(Path("/run/elbflow/vm"))
+LIMITS = place.Limits(1000, 60)
+_EMPTY = plan.plan(
+    document.LoadBalancerDocument(document.LoadBalancerKey("1", "x"), 1, "z"), "127.0.0.1", lambda _: True
+).model
+FIXED = {re.sub(r"\d+s?$", "N", line) for line in render.render(_EMPTY, WHERE, LIMITS).splitlines()}
+FORMS = re.compile(
+    r"""\ {4}description\ [0-9a-f]{24}
+    |frontend\ fe-\d+\ from\ d-(http|tcp)
+    |backend\ be-\d+\ from\ d-(http|tcp)
+    |\ {4}bind\ 127\.0\.0\.1:\d+
+    |\ {4}tcp-request\ connection\ reject\ if\ \{\ src\ 127\.0\.0\.1\ \}
+    |\ {4}http-request\ disable-l7-retry\ unless\ \{\ method\ GET\ HEAD\ OPTIONS\ TRACE\ \}
+    |\ {4}http-request\ (add|set)-header\ X-Forwarded-(For|Proto|Port)\ [^\n]*
+    |\ {4}default_backend\ be-\d+
+    |\ {4}balance\ (leastconn|roundrobin)
+    |\ {4}cookie\ AWSELB\ insert\ indirect\ nocache\ httponly\ dynamic(\ maxlife\ \d+s)?
+    |\ {4}dynamic-cookie-key\ [0-9a-f]{32}
+    |\ {4}http-after-response\ set-header\ Cache-Control\ 'no-cache="set-cookie"'\ if\ [^\n]*
+    |\ {4}\#\ server\ options:\ (none|(ssl\ verify\ none\ ?)?(send-proxy)?)
+    |\ {4}server\ [A-Za-z0-9][A-Za-z0-9_-]{0,63}\ (\d+\.){3}\d+:\d+(\ ssl\ verify\ none)?(\ send-proxy)?(\ disabled)?
+    """,
+    re.VERBOSE,
+)
+RULE_LINES = {
+    "    http-request add-header X-Forwarded-For %[src] if { req.fhdr_cnt(X-Forwarded-For) gt 1 }",
+    '    http-request set-header X-Forwarded-For "%[req.fhdr(X-Forwarded-For)], %[src]"'
+    " if { req.fhdr_cnt(X-Forwarded-For) eq 1 }",
+    "    http-request set-header X-Forwarded-For %[src] if { req.fhdr_cnt(X-Forwarded-For) eq 0 }",
+    "    http-request set-header X-Forwarded-Proto http",
+}
+
+
+@given(wanted=hostile_documents(), rotation=st.booleans())
+def test_every_line_has_a_known_form(wanted: document.LoadBalancerDocument, rotation: bool) -> None:
+    result = plan.plan(wanted, "127.0.0.1", lambda _: rotation)
+    text = render.render(result.model, WHERE, LIMITS)
+    assert text.isascii()
+    for line in text.split("\n"):
+        known = re.sub(r"\d+s?$", "N", line) in FIXED
+        assert known or FORMS.fullmatch(line), line
+        if "X-Forwarded-For" in line or "X-Forwarded-Proto" in line:
+            assert line in RULE_LINES
+    assert len(result.model.listeners) + len(result.problems) == len(wanted.listeners)
+
+
+@given(text=HOSTILE)
+def test_what_passes_needs_no_quoting(text: str) -> None:
+    for door in (safe.server_name, safe.cookie_name, safe.key, safe.tag, safe.path, safe.address):
+        try:
+            passed = door(text)
+        except safe.Unrepresentable:
+            continue
+        assert re.fullmatch(r"[A-Za-z0-9._/+-]+", passed)

@@ -1,0 +1,29 @@
+"""What the tests of the activities share."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.unit.activities import world as worlds
+
+from elbflow import store
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated store without rows; migrating takes longer than most tests."""
+    file = tmp_path_factory.mktemp("template") / "store.sqlite"
+    asyncio.run(store.migrate(f"sqlite+aiosqlite:///{file}"))
+    return file
+
+
+@pytest.fixture
+async def world(tmp_path: Path, empty_store: Path) -> AsyncIterator[worlds.World]:
+    file = tmp_path / "store.sqlite"
+    shutil.copyfile(empty_store, file)
+    async with worlds.world(file) as made:
+        yield made

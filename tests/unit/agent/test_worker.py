@@ -1,0 +1,122 @@
+"""The three activities over a scripted servo, on virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from elbflow import clock
+from elbflow.contract import document, vm_activities
+from elbflow_agent import ipc
+from elbflow_agent.worker import VmActivities
+
+
+class ScriptedServo:
+    """Stands in for the IPC client; its digest changes when a test says so."""
+
+    def __init__(self, time: clock.ManualClock) -> None:
+        self.time = time
+        self.digest = "a"
+        self.failure: Exception | None = None
+        self.calls: list[tuple[str, Any, float]] = []
+
+    async def call(self, instance_id: str, method: ipc.Method[Any, Any], argument: Any, *, within_s: float) -> Any:
+        assert instance_id == "i-1"
+        self.calls.append((method.name, argument, within_s))
+        if self.failure is not None:
+            raise self.failure
+        match argument:
+            case ipc.HealthQuery(known, wait_s):
+                deadline = self.time.monotonic() + wait_s
+                while self.digest == known and self.time.monotonic() < deadline:
+                    await self.time.sleep(1.0)
+                return document.HealthReport(self.digest)
+            case ipc.MetricsQuery(acknowledge):
+                return document.MetricsReport(acknowledge + 1, 60.0)
+            case _:
+                return document.Applied(argument.generation, argument.content_hash())
+
+
+@pytest.fixture
+def time() -> clock.ManualClock:
+    return clock.ManualClock()
+
+
+@pytest.fixture
+def servo(time: clock.ManualClock) -> ScriptedServo:
+    return ScriptedServo(time)
+
+
+@pytest.fixture
+async def activities(servo: ScriptedServo, time: clock.ManualClock) -> AsyncIterator[VmActivities]:
+    async with VmActivities("i-1", servo, time) as made:  # type: ignore[arg-type]
+        yield made
+
+
+async def test_health_returns_as_soon_as_the_digest_differs(
+    activities: VmActivities, servo: ScriptedServo, time: clock.ManualClock
+) -> None:
+    waiting = asyncio.create_task(activities.get_instance_status("a"))
+    await time.advance(100)
+    assert not waiting.done()
+    servo.digest = "b"
+    await time.advance(1)
+    assert (await waiting).digest == "b"
+
+
+async def test_health_waits_in_slices_and_at_most_45_minutes(
+    activities: VmActivities, servo: ScriptedServo, time: clock.ManualClock
+) -> None:
+    waiting = asyncio.create_task(activities.get_instance_status("a"))
+    await time.advance(44 * 60)
+    assert not waiting.done()
+    await time.advance(61)
+    assert (await waiting).digest == "a"
+    assert all(within_s <= 25 for _, _, within_s in servo.calls)
+    assert 130 <= len(servo.calls) <= 140
+
+
+async def test_a_dead_servo_fails_the_activity(activities: VmActivities, servo: ScriptedServo) -> None:
+    servo.failure = ipc.NoServo()
+    with pytest.raises(ipc.NoServo):
+        await activities.get_instance_status("a")
+
+
+async def test_metrics_wait_for_the_period(
+    activities: VmActivities, servo: ScriptedServo, time: clock.ManualClock
+) -> None:
+    waiting = asyncio.create_task(activities.get_cloudwatch_metrics(60.0, 7))
+    await time.advance(59)
+    assert servo.calls == []
+    await time.advance(1)
+    assert (await waiting).sequence == 8
+
+
+async def test_leaving_ends_what_waits_with_what_there_is(servo: ScriptedServo, time: clock.ManualClock) -> None:
+    async with VmActivities("i-1", servo, time) as activities:  # type: ignore[arg-type]
+        health = asyncio.create_task(activities.get_instance_status("a"))
+        metrics = asyncio.create_task(activities.get_cloudwatch_metrics(60.0, 0))
+        await time.advance(5)
+        activities.let_go()
+    assert (await health).digest == "a"
+    assert (await metrics).sequence == 1
+
+
+async def test_cancelling_an_activity_leaves_no_task(activities: VmActivities, time: clock.ManualClock) -> None:
+    before = asyncio.all_tasks()
+    waiting = asyncio.create_task(activities.get_instance_status("a"))
+    await time.advance(3)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert asyncio.all_tasks() == before
+
+
+async def test_all_three_activities_are_bound(
+    activities: VmActivities, make_document: Callable[..., document.LoadBalancerDocument]
+) -> None:
+    assert set(activities.registry().activities()) == set(vm_activities.ALL)
+    wanted = make_document(generation=4)
+    assert await activities.set_load_balancer(wanted) == document.Applied(4, wanted.content_hash())

@@ -1,0 +1,191 @@
+"""UpdateLoadBalancer on virtual time: pushes, coalescing, isolation of failing VMs, continue-as-new, cancellation."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from tests.unit.decider.fakes import KEY, Fakes, Refused, current_list, fail
+
+from elbflow import flow, testing
+from elbflow.contract import activities, document, vm_activities, workflows
+from elbflow.contract.workflows import UPDATE_IMMEDIATELY
+from elbflow_decider.workflows import UpdateLoadBalancer, update_load_balancer, vm_loops
+
+REQUEST = workflows.LoadBalancerInput(KEY)
+
+
+def pushes(fakes: Fakes) -> list[int]:
+    """Generations that VMs were given, in order."""
+    return [arguments[0].generation for arguments in fakes.given_to(vm_activities.set_load_balancer)]
+
+
+def test_every_vm_is_configured_at_the_start_and_its_proof_stored(fakes: Fakes) -> None:
+    fakes.vms = ["i-1", "i-2"]
+    run = fakes.run(UpdateLoadBalancer, REQUEST)
+
+    run.settle()
+
+    assert pushes(fakes) == [1, 1]
+    assert sorted(vm for vm, _ in fakes.given_to(activities.record_applied)) == ["i-1", "i-2"]
+    assert _task_lists(run) == {"i-1", "i-2"}
+
+
+def test_a_signal_pushes_the_newest_generation(fakes: Fakes) -> None:
+    run = fakes.run(UpdateLoadBalancer, REQUEST)
+    run.settle()
+
+    fakes.generation = 2
+    run.signal(UPDATE_IMMEDIATELY, 2)
+    run.settle()
+
+    assert pushes(fakes) == [1, 2]
+
+
+def test_signals_during_a_push_coalesce_into_one(fakes: Fakes) -> None:
+    def push(doc: document.LoadBalancerDocument) -> document.Applied:
+        if doc.generation == 1:
+            for generation in (2, 3, 4):
+                fakes.generation = generation
+                run.signal(UPDATE_IMMEDIATELY, generation)
+        return document.Applied(doc.generation, "")
+
+    fakes.on(vm_activities.set_load_balancer, push)
+    run = fakes.run(UpdateLoadBalancer, REQUEST)
+
+    run.settle()
+
+    assert pushes(fakes) == [1, 4]
+
+
+def test_without_signals_it_refreshes_every_quarter_of_an_hour(fakes: Fakes) -> None:
+    run = fakes.run(UpdateLoadBalancer, REQUEST)
+    begun = run.swf.now
+
+    run.run(until=lambda: len(pushes(fakes)) == 3)
+
+    assert run.swf.now - begun == pytest.approx(1800, abs=5)
+
+
+def test_a_failing_vm_is_retried_with_growing_pauses_and_delays_no_other(fakes: Fakes) -> None:
+    fakes.vms = ["i-1", "i-2"]
+    attempts: list[float] = []
+
+    def apply(doc: document.LoadBalancerDocument) -> document.Applied:
+        if current_list(run) == "i-1":
+            attempts.append(run.swf.now)
+            raise testing.TimesOut("SCHEDULE_TO_START")
+        return document.Applied(doc.generation, "")
+
+    fakes.on(vm_activities.set_load_balancer, apply)
+    run = fakes.run(UpdateLoadBalancer, REQUEST)
+    run.settle()
+
+    assert [vm for vm, _ in fakes.given_to(activities.record_applied)] == ["i-2"]
+
+    fakes.generation = 2
+    run.signal(UPDATE_IMMEDIATELY, 2)
+    run.settle()
+    assert [one.generation for vm, one in fakes.given_to(activities.record_applied) if vm == "i-2"] == [1, 2]
+
+    attempts.clear()
+    run.run(until=lambda: len(attempts) == 6)
+    gaps = [round(later - earlier) for earlier, later in itertools.pairwise(attempts)]
+    assert gaps == sorted(gaps)
+    assert gaps[-1] <= 61
+    assert {vm for vm, *_ in fakes.given_to(activities.record_vm_failure)} == {"i-1"}
+
+
+def test_a_vm_that_recovers_gets_the_newest_document(fakes: Fakes) -> None:
+    fakes.on(vm_activities.set_load_balancer, fail(ConnectionError("no servo")))
+    run = fakes.run(UpdateLoadBalancer, REQUEST)
+    run.run(until=lambda: fakes.times(activities.record_vm_failure) == 2)
+
+    fakes.generation = 7
+    fakes.on(vm_activities.set_load_balancer, lambda doc: document.Applied(doc.generation, ""))
+    run.run(until=lambda: fakes.times(activities.record_applied) == 1)
+
+    assert fakes.given_to(activities.record_applied)[0][1].generation == 7
+
+
+def test_a_vm_that_is_gone_gets_nothing_more(fakes: Fakes) -> None:
+    fakes.vms = ["i-1", "i-2"]
+    run = fakes.run(UpdateLoadBalancer, REQUEST)
+    run.settle()
+
+    fakes.vms = ["i-2"]
+    run.signal(UPDATE_IMMEDIATELY, 2)
+    run.settle()
+
+    assert [vm for vm, _ in fakes.given_to(activities.record_applied)].count("i-1") == 1
+
+
+def test_it_continues_as_new_after_twenty_rounds(fakes: Fakes) -> None:
+    run = fakes.run(UpdateLoadBalancer, REQUEST)
+
+    for generation in range(update_load_balancer.MOST_ROUNDS + 1):
+        run.settle()
+        if run.swf.closed:
+            break
+        run.signal(UPDATE_IMMEDIATELY, generation)
+
+    run.run()
+    assert run.swf.closed == "WorkflowExecutionContinuedAsNew"
+    assert len(pushes(fakes)) <= update_load_balancer.MOST_ROUNDS
+    assert flow.decode(str(run.swf.close_event.attributes["input"]), workflows.LoadBalancerInput) == REQUEST
+
+
+def test_a_dead_vm_does_not_grow_the_history_without_end(fakes: Fakes) -> None:
+    fakes.on(vm_activities.set_load_balancer, fail(testing.TimesOut("SCHEDULE_TO_START")))
+    run = fakes.run(UpdateLoadBalancer, REQUEST)
+
+    run.run()
+
+    assert run.swf.closed == "WorkflowExecutionContinuedAsNew"
+    assert len(run.swf.events) < vm_loops.MOST_EVENTS + 50
+
+
+def test_a_signal_while_it_ends_is_not_lost(fakes: Fakes) -> None:
+    fakes.on(vm_activities.set_load_balancer, fail(testing.Never()))
+    run = fakes.run(UpdateLoadBalancer, REQUEST)
+    for generation in range(update_load_balancer.MOST_ROUNDS + 1):
+        run.settle()
+        if not run.swf.closed:
+            run.signal(UPDATE_IMMEDIATELY, generation)
+
+    run.settle()
+
+    # The push in flight would be waited for, but the newest signal matters more: the next run begins with a look-up.
+    assert run.swf.closed == "WorkflowExecutionContinuedAsNew"
+
+
+def test_cancellation_ends_it(fakes: Fakes) -> None:
+    run = fakes.run(UpdateLoadBalancer, REQUEST)
+    run.settle()
+
+    run.swf.request_cancel()
+    with pytest.raises(flow.WorkflowClosed, match="Canceled"):
+        run.result()
+
+
+def test_a_deleted_load_balancer_ends_it(fakes: Fakes) -> None:
+    run = fakes.run(UpdateLoadBalancer, REQUEST)
+    run.settle()
+    fakes.on(activities.lookup_document, fail(Refused("There is no load balancer web")))
+    run.signal(UPDATE_IMMEDIATELY, 2)
+
+    with pytest.raises(flow.WorkflowFailed, match="ActivityFailed"):
+        run.result()
+
+
+def _task_lists(run: testing.WorkflowRun) -> set[str]:
+    return {
+        _name(event.attributes["taskList"])
+        for event in run.swf.events
+        if event.type == "ActivityTaskScheduled" and _name(event.attributes["taskList"]) != "default"
+    }
+
+
+def _name(task_list: Any) -> str:
+    return str(task_list["name"])

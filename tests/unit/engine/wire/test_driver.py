@@ -1,0 +1,137 @@
+"""What happens when the disk or the core fails (spec/swf-long-poll-scale 6.5)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.unit.engine.wire.conftest import DOMAIN, Rig
+from tests.unit.engine.wire.test_polls import STARTED, workflow_of
+
+from elbflow_engine import core, driver
+
+
+async def recovered(rig: Rig, times: int = 1) -> None:
+    async with asyncio.timeout(5):
+        while rig.value("swfd_reloads_total") < times:
+            await asyncio.sleep(0.005)
+
+
+async def test_a_failed_commit_is_told_and_leaves_no_trace_in_memory(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.fail_next_commit(monkeypatch)
+    with pytest.raises(driver.Unavailable, match="disk I/O error"):
+        await rig.start("lost")
+    with pytest.raises(driver.Unavailable):
+        await rig.start("refused")
+    await recovered(rig)
+    assert rig.engine.engine.statistics().open_executions == 0
+    run_id = await rig.start("lost")
+    assert await rig.kinds("lost", run_id) == STARTED[:2]
+
+
+async def test_parked_polls_outlive_a_reload_in_their_order(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = await rig.park(), await rig.park()
+    rig.fail_next_commit(monkeypatch)
+    with pytest.raises(driver.Unavailable):
+        await rig.start("lost")
+    await recovered(rig)
+    assert rig.polls.parked == 2
+    await rig.start("kept")
+    assert workflow_of(await first) == "kept"
+    assert not second.done()
+
+
+async def test_a_poll_whose_task_could_not_be_committed_gets_it_after_the_reload(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = await rig.start("w")
+    rig.fail_next_commit(monkeypatch)
+    outcome = await (await rig.park())
+    assert workflow_of(outcome) == "w"
+    assert await rig.kinds("w", run_id) == STARTED
+    assert rig.value("swfd_reloads_total") == 1
+
+
+async def test_a_full_disk_refuses_calls_until_there_is_room(rig: Rig) -> None:
+    parked = await rig.park()
+    await rig.limit_pages(1)
+    big = "x" * 32_000
+    with pytest.raises(driver.Unavailable, match="full"):
+        await asyncio.gather(*(rig.call("RegisterDomain", **domain(number), description=big) for number in range(9)))
+    await asyncio.sleep(0.2)
+    assert rig.engine.recovering
+    with pytest.raises(driver.Unavailable):
+        await rig.call("DescribeDomain", name=DOMAIN)
+    assert not parked.done()
+    await rig.limit_pages(1_000_000)
+    await recovered(rig)
+    await rig.start("w")
+    assert workflow_of(await parked) == "w"
+
+
+def domain(number: int) -> dict[str, Any]:
+    return {"name": f"d{number}", "workflowExecutionRetentionPeriodInDays": "1"}
+
+
+async def test_an_error_inside_the_core_reloads_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = rig.engine.engine
+
+    def explode(*_: object) -> core.Transition:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr(broken, "call", explode)
+    with pytest.raises(ZeroDivisionError):
+        await rig.start("w")
+    await recovered(rig)
+    assert rig.engine.engine is not broken
+    await rig.start("w")
+
+
+async def test_an_error_while_publishing_reloads_and_loses_no_task(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    parked = await rig.park()
+
+    def explode(*_: object) -> list[core.Handoff]:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr(rig.engine.engine, "publish", explode)
+    await rig.start("w")
+    assert workflow_of(await parked) == "w"
+    assert rig.value("swfd_reloads_total") == 1
+
+
+async def test_a_caller_that_goes_away_does_not_stop_its_call(rig: Rig) -> None:
+    parked = await rig.park()
+    starting = asyncio.create_task(rig.start("w"))
+    await asyncio.sleep(0)
+    assert not starting.done()
+    starting.cancel()
+    await asyncio.wait({starting})
+    assert starting.cancelled()
+    assert workflow_of(await parked) == "w"
+
+
+async def test_faults_wait_for_what_they_saw(rig: Rig) -> None:
+    """A refusal must not report as done what could still be lost."""
+    first = asyncio.create_task(rig.start("w"))
+    second = asyncio.create_task(rig.start("w"))
+    done, _ = await asyncio.wait({first, second}, return_when=asyncio.FIRST_COMPLETED)
+    assert first in done
+    with pytest.raises(core.Fault, match="Already Started"):
+        await second
+
+
+async def test_deadlines_fire_by_themselves_and_are_measured(rig: Rig) -> None:
+    await rig.start("w")
+    task = await (await rig.park())
+    assert task.started is not None
+    assert isinstance(task.started.result, core.HistoryPage)
+    timer = {"timerId": "t", "startToFireTimeout": "0"}
+    decision = {"decisionType": "StartTimer", "startTimerDecisionAttributes": timer}
+    await rig.call(
+        "RespondDecisionTaskCompleted", taskToken=task.started.result.head["taskToken"], decisions=[decision]
+    )
+    woken = await (await rig.park())
+    assert workflow_of(woken) == "w"
+    assert rig.value("swfd_timer_lag_seconds_count") == 1
+    assert rig.value("swfd_timer_lag_seconds_sum") < 0.2
