@@ -138,3 +138,18 @@ async def test_stopping_lets_connections_finish(
     assert await subject.adopt() is None
     await subject.stop(soft_s=5)
     writer.close()
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.005, 0.02, 0.04])
+async def test_a_cancelled_start_leaves_nobodys_haproxy(
+    applier: apply.Applier, address: str, where: place.Place, binary: str, after_s: float
+) -> None:
+    starting = asyncio.create_task(applier.converge(model.Model(address), drain_s=0))
+    while not where.configuration.exists() and not starting.done():
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(after_s)
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    await applier.stop(soft_s=0.1)
+    await asyncio.sleep(0.3)
+    assert await master.Master(where, binary=binary, time=clock.SystemClock()).adopt() is None

@@ -64,10 +64,16 @@ class Master:
     async def start(self) -> running.Processes:
         """Start HAProxy with the configuration in place and wait until it answers; raises :class:`StartFailed`.
 
-        Cancellation may leave HAProxy running; it is then adopted by the next call of :meth:`adopt`.
+        Cancellation leaves HAProxy either not started or running, to be found by :meth:`adopt` and :meth:`stop`.
         """
         await self._remove_remains()
-        code = await self._spawn()
+        spawning = asyncio.create_task(self._spawn(), name="haproxy-start")
+        try:
+            code = await asyncio.shield(spawning)
+        except asyncio.CancelledError:
+            # A daemon that comes up after everybody has left would be nobody's.
+            await asyncio.wait({spawning})
+            raise
         if code != 0:
             output = await files.read(self._where.log) or b""
             raise StartFailed(check.reason(output.decode(errors="replace"), code))
