@@ -103,6 +103,19 @@ async def test_two_calls_cannot_together_disable_every_zone(house: House, elb: E
     assert code(caught) == ("InvalidConfigurationRequest", 409)
 
 
+async def test_more_instances_than_a_document_can_carry_are_refused_all_together(elb: Elb) -> None:
+    await elb.create("web")
+    register = elb.register_instances_with_load_balancer
+    numbered = [{"InstanceId": f"127.1.{number // 250}.{number % 250}"} for number in range(1001)]
+    await register(LoadBalancerName="web", Instances=numbered[:2])
+    with pytest.raises(ClientError, match="more than 1000 registered instances") as caught:
+        await register(LoadBalancerName="web", Instances=numbered[2:])
+    assert code(caught) == ("InvalidConfigurationRequest", 409)
+    assert len((await elb.describe("web"))["Instances"]) == 2
+    answer = await register(LoadBalancerName="web", Instances=numbered[:1000])
+    assert len(answer["Instances"]) == 1000
+
+
 async def test_instances(house: House, elb: Elb) -> None:
     await elb.create("web")
     await house.start_update()

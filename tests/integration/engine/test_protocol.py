@@ -7,7 +7,7 @@ import gzip
 import io
 
 import pytest
-from tests.integration.engine.rig import Wire
+from tests.integration.engine.rig import DOMAIN, LIST, Wire
 
 from elbflow_engine.wire import endpoint as endpoint_module
 
@@ -182,3 +182,24 @@ async def test_one_connection_serves_many_requests(wire: Wire) -> None:
             assert await reader.readexactly(len(b'{"domainInfos":[]}')) == b'{"domainInfos":[]}'
     writer.close()
     await writer.wait_closed()
+
+
+async def test_an_empty_page_token_is_none(wire: Wire) -> None:
+    """It went where pages of known tasks go, and made the whole engine reload its journal."""
+    await wire.prepare()
+    run = await wire.ok(
+        "StartWorkflowExecution", domain=DOMAIN, workflowId="w", workflowType={"name": "greet", "version": "1"}
+    )
+    task = await wire.ok("PollForDecisionTask", domain=DOMAIN, taskList=LIST, nextPageToken="")
+    assert task["workflowExecution"]["runId"] == run["runId"]
+
+
+@pytest.mark.parametrize("instant", [1e308, -1e308, 10**30])
+async def test_times_beyond_all_time_are_only_far_away(wire: Wire, instant: float) -> None:
+    """They overflowed inside the core, which made the whole engine reload its journal."""
+    await wire.prepare()
+    await wire.ok(
+        "StartWorkflowExecution", domain=DOMAIN, workflowId="w", workflowType={"name": "greet", "version": "1"}
+    )
+    counted = await wire.ok("CountOpenWorkflowExecutions", domain=DOMAIN, startTimeFilter={"oldestDate": instant})
+    assert counted["count"] == (1 if instant < 0 else 0)

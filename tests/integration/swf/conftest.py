@@ -40,7 +40,7 @@ def connect(responder: Responder, registry: CollectorRegistry) -> Connect:
     """Open a client on the responder; keyword arguments go to its settings."""
 
     def open_client(retries: swf.RetryPlan | None = None, **settings: Any) -> AbstractAsyncContextManager[swf.Client]:
-        quick = retries or swf.RetryPlan(base_s=0.005, throttled_base_s=0.005)
+        quick = retries or swf.RetryPlan(attempts=5, base_s=0.005, throttled_base_s=0.005)
         made = swf.ClientSettings(endpoint_url=responder.url, **settings)
         return swf.Client.open(made, registry=registry, retries=quick)
 

@@ -37,7 +37,7 @@ async def test_short_calls_are_repeated(connect: Connect, responder: Responder, 
     assert responder.calls["CountPendingActivityTasks"] == 3
 
 
-async def test_repeating_ends_after_five_tries(
+async def test_repeating_ends_after_the_tries_of_the_plan(
     connect: Connect, responder: Responder, registry: CollectorRegistry
 ) -> None:
     responder.on("CountPendingActivityTasks", fault("ServiceUnavailable", status=503))

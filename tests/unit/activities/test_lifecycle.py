@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from tests.unit.activities.world import CERTIFICATE, KEY, LISTENER, World, backend
 
-from elbflow import errors, store
-from elbflow.contract import activities, document, names
+from elbflow import errors, flow, store
+from elbflow.contract import activities, document, names, workflows
 from elbflow_activities import changes, conditions
 from elbflow_activities.cloud import base, local_resources
 from elbflow_activities.environment import Policy
@@ -85,6 +85,19 @@ async def test_steps_of_a_workflow_that_outlived_its_load_balancer_fail_for_good
         with pytest.raises(changes.LoadBalancerDeleting):
             await world.do(activity, KEY)
     assert issubclass(changes.LoadBalancerDeleting, errors.Permanent)
+
+
+async def test_a_load_balancer_deleted_as_soon_as_it_was_active_was_created_all_the_same(world: World) -> None:
+    """Otherwise the creation would roll back what the deletion, or the next creation, is working on."""
+    lb = await world.create_active("a")
+    creation = names.create_workflow_id(KEY, lb.created_at)
+    await world.set_state(store.LoadBalancerState.DELETING)
+
+    await world.do(activities.create_load_balancer_commit, KEY, workflow_id=creation)
+    await world.do(activities.start_continuous_workflows, KEY, workflow_id=creation)
+
+    assert (await world.lb()).state is store.LoadBalancerState.DELETING
+    assert await world.open_ids() == set()
 
 
 async def test_the_security_group_of_an_active_load_balancer_survives_a_rollback(world: World) -> None:
@@ -308,6 +321,45 @@ async def test_a_host_that_is_down_fails_the_deletion_and_a_repetition_finishes_
 
     assert world.host.vms == {}
     assert await world.resources("scaling-group") == {}
+
+
+async def test_a_late_repetition_of_a_deletion_leaves_the_next_load_balancer_of_the_name_alone(world: World) -> None:
+    earlier_life = names.delete_workflow_id(KEY, world.clock.now() - 60)
+    await world.create_active("a")
+    await world.start_continuous()
+    before = world.dump()
+
+    for activity in (
+        activities.stop_continuous_workflows,
+        activities.delete_deactivate_dns,
+        activities.delete_scaling_groups,
+        activities.delete_instance_profile,
+        activities.delete_iam_role,
+        activities.delete_security_group,
+        activities.delete_load_balancer_remove,
+    ):
+        await world.do(activity, KEY, workflow_id=earlier_life)
+
+    assert world.dump() == before
+    assert await world.open_ids() == set(names.continuous_workflow_ids(KEY))
+
+
+async def test_a_change_under_way_does_not_outlive_its_load_balancer(world: World) -> None:
+    await world.create_active("a")
+    client = flow.Client(world.service, names.DOMAIN, names.TASK_LIST)
+    await flow.register_types(world.service, names.DOMAIN, workflows=[workflows.ENABLE_ZONE])
+    for key in (KEY, document.LoadBalancerKey("000000000002", KEY.name)):
+        request = workflows.ZonesInput(key, ("b",))
+        await client.start(workflows.ENABLE_ZONE, f"enable-{key.account}", request, tags=names.workflow_tags(key))
+    await world.set_state(store.LoadBalancerState.DELETING)
+
+    stopping = asyncio.create_task(world.do(activities.stop_continuous_workflows, KEY))
+    while not stopping.done():
+        await world.clock.advance(1)
+        await asyncio.sleep(0.001)
+
+    await stopping
+    assert await world.open_ids() == {"enable-000000000002"}
 
 
 async def test_workflows_that_do_not_obey_are_terminated(world: World) -> None:

@@ -45,8 +45,12 @@ class World:
 
     # --- doing -----------------------------------------------------------------------------------------
 
-    async def do(self, activity: flow.Activity[..., Any], *arguments: Any, workflow_id: str = "test") -> Any:
-        """Carry out an activity as a worker would, arguments and result encoded on the way."""
+    async def do(self, activity: flow.Activity[..., Any], *arguments: Any, workflow_id: str | None = None) -> Any:
+        """Carry out an activity as a worker would, arguments and result encoded on the way.
+
+        It belongs to the execution that deletes the load balancer of its key, unless ``workflow_id`` names another.
+        """
+        workflow_id = workflow_id or await self._deletion(*arguments[:1])
         binding = registry.bind(self.env).find(activity.type)
         assert binding is not None
         task = swf.ActivityTask(
@@ -56,6 +60,11 @@ class World:
         work = binding.implementation(*activity.decode_arguments(task.input))
         result = await asyncio.create_task(_awaited(work), context=enter(context))
         return activity.decode_result(activity.encode_result(result))
+
+    async def _deletion(self, key: Any = None) -> str:
+        async with self.env.db.reading() as tx:
+            lb = await tx.load_balancers.find(key) if isinstance(key, document.LoadBalancerKey) else None
+        return names.delete_workflow_id(lb.key, lb.created_at) if lb is not None else "test"
 
     async def create(
         self,

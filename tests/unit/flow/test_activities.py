@@ -283,7 +283,20 @@ def test_heavy_payloads_are_split_to_stay_under_a_megabyte(programs: Any) -> Non
     assert run.result() == 1
     assert len(run.calls) == 40
     for decided in run.decided:
-        assert sum(len(str(decision.attributes)) for decision in decided.decisions) < 500_000
+        assert sum(len(str(decision.attributes)) for decision in decided.decisions) < 1_000_000
+
+
+def test_payloads_beyond_ascii_count_as_they_are_sent(programs: Any) -> None:
+    """Each such letter travels as six bytes: the request exceeded SWF's megabyte and the run could not go on."""
+
+    async def body(self: Any, number: int) -> int:
+        await asyncio.gather(*(programs.undo("\u0436" * 12_000) for _ in range(20)))
+        return number
+
+    run = programs.run(body)
+    assert run.result() == 1
+    for decided in run.decided:
+        assert sum(len(json.dumps(decision.attributes)) for decision in decided.decisions) < 1_000_000
 
 
 def test_what_is_cancelled_before_its_turn_is_never_sent(programs: Any) -> None:

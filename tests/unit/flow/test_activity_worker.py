@@ -383,3 +383,18 @@ async def test_orphans_are_given_back(bench: Bench, service: Any) -> None:
     error = failures.decode("work", *service.named("respond_activity_task_failed")[0][1:])
     assert not error.permanent
     assert isinstance(error, errors.Permanent)  # unhandled, it fails the workflow
+
+
+@pytest.mark.parametrize("text", ["\x00" * 8_000, "\udc80\udcff", '"\n' * 8_000])
+async def test_failures_of_any_text_are_accepted_by_swf(bench: Bench, service: Any, text: str) -> None:
+    """Escaped, they exceeded SWF's limit or were no text at all: the answer was refused and lost."""
+
+    async def function(number: int, word: str = "w") -> str:
+        raise RuntimeError(text)
+
+    bench.bind(function)
+    await bench.worker.handle(bench.task())
+    ((_, _, details),) = service.named("respond_activity_task_failed")
+    assert len(details) <= 32_768
+    assert details.encode()
+    assert json.loads(details)["message"]

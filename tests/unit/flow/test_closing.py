@@ -246,3 +246,19 @@ def test_a_close_takes_everything_else_along(programs: Any) -> None:
     decided = run.decide()
     assert [decision.type for decision in decided.decisions] == ["CompleteWorkflowExecution"]
     assert run.state(dict[str, bool]) == {"done": True}
+
+
+@pytest.mark.parametrize("text", ["\x00" * 8_000, "\udc80\udcff"])
+def test_errors_of_any_text_close_the_workflow(programs: Any, text: str) -> None:
+    """Escaped, they exceeded SWF's limit or were no text at all: the close was refused again and again."""
+
+    async def body(self: Any, number: int) -> int:
+        error = errors.Permanent(text)
+        error.add_note(text)
+        raise error
+
+    (decision,) = programs.run(body).decide().decisions
+    assert decision.type == "FailWorkflowExecution"
+    details = str(decision.attributes["details"])
+    assert len(details) <= 32_768
+    assert details.encode()

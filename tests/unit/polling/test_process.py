@@ -120,6 +120,22 @@ async def test_an_endpoint_that_does_not_answer_makes_a_polling_process_not_read
         assert shell.checks["swf"]() is None, "nobody polls, so nobody would see it answer again"
 
 
+async def test_a_lane_that_stopped_for_good_makes_the_process_not_ready(world: World, shell: Shell) -> None:
+    """It polled no more, and only a log line told."""
+    world.reply = Reply(0.0, fault=swf.Invalid("no such member"))
+    async with running(world, shell) as scheduler:
+
+        async def ignore(_: swf.ActivityTask) -> None:
+            return
+
+        lane = scheduler.add_lane(LIST, ignore, slots=1)
+        await world.clock.advance(5.0)
+        assert lane.failure is not None
+        assert "no such member" in (shell.checks["swf"]() or "")
+        await lane.close()
+        assert shell.checks["swf"]() is None
+
+
 async def test_histories_name_service_and_process(world: World, shell: Shell) -> None:
     async with running(world, shell) as scheduler:
         assert scheduler.identity == polling.identity("worker") == scheduler.statistics().identity

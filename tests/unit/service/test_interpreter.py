@@ -5,6 +5,7 @@ import sys
 
 import prometheus_client
 
+from elbflow.flow import guards
 from elbflow.service import interpreter
 
 
@@ -42,3 +43,16 @@ def test_pauses_are_counted_while_installed() -> None:
     assert total_s is not None
     assert total_s > 0
     assert registry.get_sample_value("elbflow_gc_longest_pause_seconds", labels) == total_s
+
+
+def test_a_collection_amid_a_decision_is_measured_and_does_not_disturb_it() -> None:
+    pauses = interpreter.GcPauses()
+    registry = prometheus_client.CollectorRegistry()
+    registry.register(pauses)
+    pauses.install()
+    try:
+        with guards.guarded():
+            gc.collect()
+    finally:
+        pauses.uninstall()
+    assert registry.get_sample_value("elbflow_gc_collections_total", {"generation": "2"}) == 1

@@ -13,8 +13,8 @@ NEVER = [swf.UnknownResource(), swf.Invalid(), swf.LimitExceeded(), swf.Denied()
 
 
 @pytest.mark.parametrize("fault", AGAIN, ids=lambda fault: type(fault).__name__)
-def test_transient_faults_are_repeated_up_to_five_tries(fault: swf.SwfError) -> None:
-    plan = swf.RetryPlan()
+def test_transient_faults_are_repeated_up_to_the_given_tries(fault: swf.SwfError) -> None:
+    plan = swf.RetryPlan(attempts=5)
     rng = random.Random(7)
     pauses = [plan.pause(fault, made, 0.0, rng) for made in range(1, 7)]
     assert [pause is None for pause in pauses] == [False, False, False, False, True, True]
@@ -24,6 +24,17 @@ def test_transient_faults_are_repeated_up_to_five_tries(fault: swf.SwfError) -> 
 @pytest.mark.parametrize("fault", NEVER, ids=lambda fault: type(fault).__name__)
 def test_decided_calls_are_not_repeated(fault: swf.SwfError) -> None:
     assert swf.RetryPlan().pause(fault, 1, 0.0, random.Random(1)) is None
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_answers_outlast_a_restart_of_the_service(seed: int) -> None:
+    """Refused connections cost no time: five tries were over after three seconds, and the answer was lost."""
+    plan = swf.RetryPlan()
+    rng = random.Random(seed)
+    elapsed_s, made = 0.0, 1
+    while (pause := plan.pause(swf.ConnectFailed(), made, elapsed_s, rng)) is not None:
+        elapsed_s, made = elapsed_s + pause, made + 1
+    assert 15.0 < elapsed_s < 60.0
 
 
 def test_no_try_starts_after_the_budget() -> None:

@@ -15,8 +15,8 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from elbflow import errors, store
-from elbflow.contract import document
+from elbflow import errors, flow, store
+from elbflow.contract import document, names
 from elbflow_activities import conditions, documents
 from elbflow_activities.environment import Environment
 
@@ -106,10 +106,29 @@ async def read(env: Environment, key: document.LoadBalancerKey) -> store.LoadBal
     return lb
 
 
-async def require_deleting(env: Environment, key: document.LoadBalancerKey) -> store.LoadBalancer | None:
-    """A load balancer that is being deleted, or None when it is gone. Raises :class:`NotDeleting`."""
+def is_own(lb: store.LoadBalancer) -> bool:
+    """Whether the execution that asks is the one that creates or deletes this load balancer.
+
+    Two requests may order one deletion; the second order then starts after the first has finished, and the name may
+    have begun another life by then.
+    """
+    own = names.create_workflow_id(lb.key, lb.created_at), names.delete_workflow_id(lb.key, lb.created_at)
+    return flow.activity_context().execution.workflow_id in own
+
+
+async def find_own(env: Environment, key: document.LoadBalancerKey) -> store.LoadBalancer | None:
+    """The load balancer that this execution creates or deletes; None when it is gone.
+
+    Rows go last, so nothing of it is left then, and what carries its names is another one's.
+    """
     async with env.db.reading() as tx:
         lb = await tx.load_balancers.find(key)
+    return lb if lb is not None and is_own(lb) else None
+
+
+async def require_deleting(env: Environment, key: document.LoadBalancerKey) -> store.LoadBalancer | None:
+    """The load balancer that this execution deletes, or None when it is gone. Raises :class:`NotDeleting`."""
+    lb = await find_own(env, key)
     if lb is not None and lb.state is not store.LoadBalancerState.DELETING:
         raise NotDeleting(key)
     return lb

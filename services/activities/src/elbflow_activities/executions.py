@@ -22,6 +22,17 @@ TERMINATE_WAIT_S = 5.0
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 1.0
 
+_CHANGES = frozenset(
+    signature.type
+    for signature in (
+        workflows.CREATE_LISTENERS,
+        workflows.DELETE_LISTENERS,
+        workflows.ENABLE_ZONE,
+        workflows.DISABLE_ZONE,
+        workflows.MODIFY_ATTRIBUTES,
+    )
+)
+
 
 class StillOpen(errors.Retryable):
     """An execution does not close."""
@@ -115,37 +126,46 @@ class Executions:
 
     # --- stopping --------------------------------------------------------------------------------------
 
-    async def stop_continuous(self, key: document.LoadBalancerKey) -> None:
-        """Cancel the continuous executions and return when they are closed; terminate those that do not obey.
+    async def stop_all(self, key: document.LoadBalancerKey) -> None:
+        """Cancel what works on the load balancer, its creation and deletion apart, and return when it is closed.
 
-        Raises :class:`StillOpen` when even that did not close one within the deadline.
+        What does not obey is terminated: nothing may be left that would work on the next load balancer of this name.
+        Raises :class:`StillOpen` when even that did not close an execution within the deadline.
         """
-        for workflow_id in names.continuous_workflow_ids(key):
+        ids = (*names.continuous_workflow_ids(key), *await self._open_changes(key))
+        for workflow_id in ids:
             with contextlib.suppress(swf.UnknownResource):
                 await self._client.request_cancel(workflow_id)
-        for stubborn in await self._await_closed(key, CLOSE_WAIT_S):
+        for stubborn in await self._await_closed(ids, CLOSE_WAIT_S):
             log.warning("workflow_terminated", workflow_id=stubborn)
             with contextlib.suppress(swf.UnknownResource):
                 await self._service.terminate_workflow_execution(
                     self._domain, stubborn, reason="the load balancer is being deleted"
                 )
-        left = await self._await_closed(key, TERMINATE_WAIT_S)
+        left = await self._await_closed(ids, TERMINATE_WAIT_S)
         if left:
             raise StillOpen(f"still open: {', '.join(left)}")
 
-    async def _await_closed(self, key: document.LoadBalancerKey, wait_s: float) -> tuple[str, ...]:
-        """Ids of the continuous executions that are still open after ``wait_s`` seconds."""
+    async def _open_changes(self, key: document.LoadBalancerKey) -> tuple[str, ...]:
+        """Ids of open one-shot executions that change the load balancer."""
+        tags = names.workflow_tags(key)
+        found = await self._service.list_open_workflow_executions(self._domain, tag=tags[1])
+        return tuple(
+            one.execution.workflow_id for one in found if one.workflow_type in _CHANGES and set(tags) <= set(one.tags)
+        )
+
+    async def _await_closed(self, ids: tuple[str, ...], wait_s: float) -> tuple[str, ...]:
+        """Those of ``ids`` whose executions are still open after ``wait_s`` seconds."""
         deadline = self._clock.monotonic() + wait_s
         pause_s = _FIRST_PAUSE_S
-        while left := await self._open_of(key):
+        while left := await self._open_of(ids):
             if self._clock.monotonic() >= deadline:
                 break
             await self._clock.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         return left
 
-    async def _open_of(self, key: document.LoadBalancerKey) -> tuple[str, ...]:
-        ids = names.continuous_workflow_ids(key)
+    async def _open_of(self, ids: tuple[str, ...]) -> tuple[str, ...]:
         found = await asyncio.gather(
             *(self._service.list_open_workflow_executions(self._domain, workflow_id=one) for one in ids)
         )

@@ -5,19 +5,22 @@ What differs between the calls is in :mod:`elbflow_api.actions`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import structlog
 
 from elbflow import flow, store
-from elbflow.contract import workflows
+from elbflow.contract import names, workflows
 from elbflow_api import faults, orders
 from elbflow_api.dependencies import Call, Dependencies, active
 
 log = structlog.get_logger()
 
 In = TypeVar("In")
+
+_PAUSE_S = 0.05
 
 
 def require_success(outcome: workflows.Outcome) -> None:
@@ -26,21 +29,43 @@ def require_success(outcome: workflows.Outcome) -> None:
         raise faults.workflow_failed(outcome)
 
 
-async def settle(
+@asynccontextmanager
+async def settled(
     signature: flow.WorkflowSignature[In, workflows.Outcome],
     call: Call,
     room: Dependencies,
     *,
     concerns: Callable[[In], bool],
-) -> None:
-    """Wait for running workflows of the type whose input ``concerns`` this request.
+) -> AsyncIterator[tuple[store.Repositories, store.LoadBalancer]]:
+    """A transaction on the load balancer while no workflow of the type is under way that ``concerns`` this request.
 
-    After that the state says whether the request is still news: a repeated call thus joins the first one's workflow,
-    and changes that would overwrite each other come one after the other. Raises ``LoadBalancerNotFound``, or the
-    fault 503 when SWF cannot be asked or the deadline passes; nothing was written then.
+    Its state says whether the request is still news: a repeated call joins the first one's workflow, and changes that
+    would overwrite each other come one after the other. A change that began since workflows were looked for began a
+    generation too, so they are looked for again. Raises ``LoadBalancerNotFound``, or the fault 503 when SWF cannot be
+    asked or the deadline passes; nothing was written then.
     """
+    while True:
+        seen = await _settle(signature, call, room, concerns)
+        async with room.db.transaction() as tx:
+            lb = await active(tx, call.key, for_update=True)
+            if seen == (lb.id, lb.generation):
+                yield tx, lb
+                return
+        if room.clock.monotonic() >= call.deadline:
+            raise faults.unavailable("The Load Balancer is being changed by other requests. Repeat the request.")
+        await room.clock.sleep(_PAUSE_S)
+
+
+async def _settle(
+    signature: flow.WorkflowSignature[In, workflows.Outcome],
+    call: Call,
+    room: Dependencies,
+    concerns: Callable[[In], bool],
+) -> tuple[int, int] | None:
+    """Wait for running workflows; the load balancer's id and generation before, None when one is about to start."""
     async with room.db.reading() as tx:
         lb = await active(tx, call.key)
+        starting = await tx.outbox.is_start_waiting(signature.name, names.workflow_tags(lb.key))
     for running in await room.workflows.running(signature, lb.key):
         if concerns(running.value):
             execution = running.execution
@@ -48,6 +73,7 @@ async def settle(
                 signature, execution.workflow_id, run_id=execution.run_id, deadline=call.deadline
             )
             log.info("workflow_joined", workflow_id=execution.workflow_id, outcome=outcome.state.value)
+    return None if starting else (lb.id, lb.generation)
 
 
 async def order(
@@ -84,10 +110,26 @@ async def carry_out(
     call: Call,
     room: Dependencies,
 ) -> None:
-    """Deliver the orders, the workflow's start first, and wait for its success. Raises the fault to answer with."""
+    """Deliver the orders, the workflow's start first, and wait for its success.
+
+    Raises the fault to answer with: ``LoadBalancerNotFound`` when the change failed because of a deletion.
+    """
+    outcome = await conclude(signature, written, call, room)
+    if outcome.state is not workflows.OutcomeState.SUCCESS:
+        async with room.db.reading() as tx:
+            await active(tx, call.key)
+    require_success(outcome)
+
+
+async def conclude(
+    signature: flow.WorkflowSignature[In, workflows.Outcome],
+    written: Sequence[store.OutboxRow],
+    call: Call,
+    room: Dependencies,
+) -> workflows.Outcome:
+    """Deliver the orders, the workflow's start first, and wait for its outcome."""
     run_id = await room.workflows.announce(written)
     start = written[0]
-    outcome = await room.workflows.outcome(
+    return await room.workflows.outcome(
         signature, start.workflow_id, run_id=run_id, not_before=start.created_at, deadline=call.deadline
     )
-    require_success(outcome)

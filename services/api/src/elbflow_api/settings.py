@@ -32,6 +32,9 @@ class ApiSettings(common.TaskListSettings, common.ZoneSettings, service.ServiceS
         frozenset({22}), description="LoadBalancerPorts nobody may use: n, n,m or n-m (spec/elb-control-plane 7.1)"
     )
     max_tags: int = Field(50, ge=0, description="Tags per load balancer")
+    max_instances: int = Field(
+        1000, ge=1, le=1000, description="Instances per load balancer; more would not fit into one document for a VM"
+    )
     max_policies: int = Field(100, ge=1, description="Policies per load balancer")
     workflow_wait_s: float = Field(50.0, gt=0, description="How long a call waits for its workflow before it says 503")
 

@@ -44,9 +44,9 @@ class Configuration:
 class Driver:
     """Owns the core. Use it on one loop; call :meth:`start` before anything else and :meth:`close` at the end.
 
-    After a failed commit, or an unexpected error inside the core, the state in memory may be ahead of the disk. Then
-    every call is refused with :class:`Unavailable` until a new core is loaded from the journal; ``on_reload`` is
-    called after that. ``on_handoff`` is called for each task that meets a parked poll.
+    After a failed commit, or an unexpected error inside the core while it changed something, the state in memory may
+    be ahead of the disk. Then every call is refused with :class:`Unavailable` until a new core is loaded from the
+    journal; ``on_reload`` is called after that. ``on_handoff`` is called for each task that meets a parked poll.
     """
 
     def __init__(
@@ -108,7 +108,8 @@ class Driver:
             await self.settled(self._journal.commit(()))
             raise
         except Exception as error:
-            self.distrust(error)
+            if not self._engine.only_reads(operation):
+                self.distrust(error)
             raise
         await self.settled(self.commit(transition))
         result = transition.result

@@ -213,3 +213,8 @@ class Polls:
                 self._offer(poll)
             except core.Fault as fault:
                 poll.future.set_exception(fault)
+            except Exception as error:
+                # Only this poll may be lost by it: the others are offered again after the next reload.
+                poll.future.set_exception(error)
+                self._driver.distrust(error)
+                return

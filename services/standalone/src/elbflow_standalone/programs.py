@@ -27,6 +27,11 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
+def search_path() -> str:
+    """Where programs are looked for: Debian keeps haproxy outside the PATH of ordinary users."""
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+
+
 def programs(where: layout.Layout) -> tuple[Program, ...]:
     """Every program of the stack with its command line. No secret is in any of them."""
     return (

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 from elbflow import errors, store
-from elbflow_standalone import credentials, layout, stack_file, supervision
+from elbflow_standalone import credentials, layout, programs, stack_file, supervision
 
 START_DEADLINE_S = 60.0
 
@@ -23,6 +23,7 @@ def prepare(where: layout.Layout) -> credentials.Credentials:
     """Everything that must exist before the first program starts: directories, keys, the store's schema."""
     _require_programs()
     where.make_directories()
+    _require_alone(where)
     _require_free_ports(where)
     keys = credentials.load_or_create(where)
     asyncio.run(_prepare_store(where, keys))
@@ -54,9 +55,18 @@ async def _prepare_store(where: layout.Layout, keys: credentials.Credentials) ->
 
 
 def _require_programs() -> None:
-    missing = [name for name in ("haproxy", "redis-server") if shutil.which(name) is None]
+    missing = [name for name in ("haproxy", "redis-server") if shutil.which(name, path=programs.search_path()) is None]
     if missing:
         raise CannotStart(f"{' and '.join(missing)} not found; install with: apt-get install haproxy redis-server")
+
+
+def _require_alone(where: layout.Layout) -> None:
+    """Two stacks in one directory would share sockets, and the end of one would stop the other's load balancers."""
+    try:
+        running_now = supervision.pids(where)
+    except supervision.StackNotRunning:
+        return
+    raise CannotStart(f"a stack runs in {where.data_dir} already (pids {sorted(running_now.values())}); stop it first")
 
 
 def ports_in_use(where: layout.Layout) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -25,6 +26,10 @@ class StackNotReady(errors.Retryable):
     """The stack did not become ready in time."""
 
 
+class DataPlaneLeft(errors.Retryable):
+    """The HAProxys of the load balancers could not be stopped."""
+
+
 class StackNotRunning(errors.Permanent):
     """No stack is running here; start one with ``elbflow up`` or name its --data-dir."""
 
@@ -33,7 +38,8 @@ def start(where: layout.Layout) -> subprocess.Popen[bytes]:
     """Write the configuration and start supervisord in its own session, so that Ctrl-C reaches us first."""
     where.supervisor_conf.write_text(programs.render(where))
     command = [str(Path(sys.executable).parent / "supervisord"), "-n", "-c", str(where.supervisor_conf)]
-    return subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL)
+    environment = {**os.environ, "PATH": programs.search_path()}
+    return subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL, env=environment)
 
 
 def pids(where: layout.Layout) -> Mapping[str, int]:
@@ -107,4 +113,7 @@ def stop(where: layout.Layout, process: subprocess.Popen[bytes], deadline_s: flo
 def stop_data_plane(where: layout.Layout) -> None:
     """Stop the HAProxys of all load balancers."""
     agent = str(Path(sys.executable).parent / "elbflow-agent")
-    subprocess.run([agent, "stop-data-plane", "--run-dir", str(where.agent_dir)], check=True)
+    command = [agent, "stop-data-plane", "--run-dir", str(where.agent_dir)]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    if finished.returncode != 0:
+        raise DataPlaneLeft(f"HAProxy may still run for {where.agent_dir}: {finished.stderr.strip()}")

@@ -280,7 +280,7 @@ async def delete_security_group(key: LoadBalancerKey) -> None:
 
 @_declare("stopContinuousWorkflows")
 async def stop_continuous_workflows(key: LoadBalancerKey) -> None:
-    """Request cancellation of the three continuous workflows and return when they are closed."""
+    """Cancel the three continuous workflows and changes that are under way, and return when they are closed."""
 
 
 @_declare("deleteLoadBalancerRemove")

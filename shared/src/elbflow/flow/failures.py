@@ -11,25 +11,35 @@ from elbflow.flow import errors
 WORKER_STOPPED = "WORKER_STOPPED"
 """Reason of activities that a stopping worker gives back; repeating them elsewhere is fine."""
 
+MOST_TEXT = 8_000
 _MOST_REASON = 256
-_MOST_MESSAGE = 8_000
-_MOST_TRACE = 8_000
 
 
 def encode(error: BaseException) -> tuple[str, str]:
     """Reason and details of a failure; long messages and traces are shortened, the innermost frames stay."""
     trace = "".join(traceback.format_exception(error))
-    return describe(
-        type(error).__name__, str(error), permanent=isinstance(error, roots.Permanent), trace=trace[-_MOST_TRACE:]
-    )
+    return describe(type(error).__name__, str(error), permanent=isinstance(error, roots.Permanent), trace=trace)
 
 
 def describe(kind: str, message: str, *, permanent: bool, trace: str = "") -> tuple[str, str]:
     """Reason and details from their parts."""
-    said = {"type": kind, "message": message[:_MOST_MESSAGE], "permanent": permanent}
+    said = {"type": kind, "message": shortened(message), "permanent": permanent}
     if trace:
-        said["trace"] = trace
+        said["trace"] = shortened(trace, keep_end=True)
     return kind[:_MOST_REASON], json.dumps(said, ensure_ascii=False)
+
+
+def shortened(text: str, *, keep_end: bool = False) -> str:
+    """As much of ``text`` as takes :data:`MOST_TEXT` characters in JSON, where a control character takes six.
+
+    Bytes that were no text (lone surrogates) become escapes, for SWF refuses them: an answer that it does not accept
+    is an answer lost.
+    """
+    text = text.encode("utf-8", "backslashreplace").decode()
+    while (length := len(json.dumps(text, ensure_ascii=False)) - 2) > MOST_TEXT:
+        keep = min(len(text) - 1, len(text) * MOST_TEXT // length)
+        text = text[-keep:] if keep_end else text[:keep]
+    return text
 
 
 def decode(activity: str, reason: str | None, details: str | None) -> errors.ActivityFailed:

@@ -82,6 +82,9 @@ def identity(name: str) -> str:
 def _problem(scheduler: Scheduler) -> str | None:
     """Without lanes nothing is asked of SWF, so nobody would notice that it answers again."""
     now = scheduler.statistics()
+    refused = next((lane for lane in now.lanes if lane.failure is not None), None)
+    if refused is not None:
+        return f"SWF calls polls of task list {refused.task_list.name} invalid: {refused.failure}"
     return None if now.endpoint_open or not now.lanes else "SWF does not answer"
 
 

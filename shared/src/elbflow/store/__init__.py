@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from elbflow.store.database import SchemaOutdated, Store
+from elbflow.store.database import SchemaOutdated, Store, StoreBusy
 from elbflow.store.load_balancers import LoadBalancerExists, LoadBalancerMissing
 from elbflow.store.model import (
     AccessKey,
@@ -37,6 +37,7 @@ __all__ = [
     "Repositories",
     "SchemaOutdated",
     "Store",
+    "StoreBusy",
     "Vm",
     "VmState",
     "Zone",

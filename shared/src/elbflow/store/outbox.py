@@ -66,6 +66,13 @@ class Outbox:
             for row in result.mappings()
         ]
 
+    async def is_start_waiting(self, name: str, tags: Sequence[str]) -> bool:
+        """Whether a start of this workflow type with just these tags is still to be delivered."""
+        result = await self._connection.execute(
+            sa.select(_T.c.tags).where(_T.c.kind == model.OutboxKind.START.value, _T.c.name == name)
+        )
+        return any(tuple(found) == tuple(tags) for found in result.scalars())
+
     async def remove(self, row_id: int) -> None:
         await self._connection.execute(sa.delete(_T).where(_T.c.id == row_id))
 

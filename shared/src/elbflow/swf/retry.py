@@ -13,13 +13,17 @@ _AGAIN = (errors.ConnectFailed, errors.Throttled, *MAYBE_CARRIED_OUT)
 
 @dataclass(frozen=True, slots=True)
 class RetryPlan:
-    """Full-jitter back-off: up to ``attempts`` tries, started within ``budget_s`` seconds of the first."""
+    """Full-jitter back-off: up to ``attempts`` tries, started within ``budget_s`` seconds of the first.
 
-    attempts: int = 5
+    The default outlasts a restart of the service: refused connections would use up five tries in three seconds, and
+    with them the answer of an activity that took an hour.
+    """
+
+    attempts: int = 20
     budget_s: float = 60.0
     base_s: float = 0.2
     throttled_base_s: float = 1.0
-    cap_s: float = 15.0
+    cap_s: float = 5.0
 
     def pause(self, fault: errors.SwfError, made: int, elapsed_s: float, rng: random.Random) -> float | None:
         """Seconds to wait after the ``made``-th try failed ``elapsed_s`` after the start; None to give up."""

@@ -184,3 +184,34 @@ def test_a_page_of_a_purged_execution(refused: Refused) -> None:
     bench.expire()
     refused("UnknownResourceFault", next_page, bench, page["nextPageToken"])
     refused("UnknownResourceFault", bench.decide, page)
+
+
+def test_a_walk_backwards_outlives_the_taking_back_of_the_last_event(bench: Bench) -> None:
+    """It began at an event that was then taken back with its undelivered task."""
+    run_id = bench.start()
+    bench.poll()
+    page = get(bench, run_id, maximumPageSize=1, reverseOrder=True)
+    assert ids(page) == [3]
+    undone = bench.engine.undo_handoff(list(bench.handoffs.values())[-1], bench.now)
+    assert undone is not None
+    bench.commit(undone)
+    seen: list[int] = []
+    while "nextPageToken" in page:
+        page = get(bench, run_id, maximumPageSize=5, reverseOrder=True, nextPageToken=page["nextPageToken"])
+        seen += ids(page)
+    assert seen == [2, 1]
+
+
+def test_pages_of_a_task_whose_execution_is_being_purged_are_unknown(refused: Refused) -> None:
+    bench = Bench(core.Limits(purge_batch=1, page_token_lifetime_s=10**8))
+    bench.start()
+    signals(bench, 5)
+    task = bench.poll(maximumPageSize=2)
+    assert task is not None
+    close(bench)
+    bench.now += 86_400 * 100
+    bench.commit(*bench.engine.expire(bench.now, limit=3))
+    assert bench.engine.statistics().closed_executions == 1
+    assert "Unknown execution" in refused(
+        "UnknownResourceFault", next_page, bench, task["nextPageToken"], maximumPageSize=2
+    )

@@ -214,3 +214,13 @@ def test_statistics(bench: Bench) -> None:
     assert (statistics.open_executions, statistics.closed_executions, statistics.parked) == (1, 0, 1)
     lists = {entry.name: (entry.kind, entry.backlog, entry.parked) for entry in statistics.lists}
     assert lists == {"main": ("decision", 1, 0), "other": ("decision", 0, 1)}
+
+
+def test_a_task_whose_worker_sent_a_heartbeat_is_not_undone(bench: Bench) -> None:
+    """The answer did arrive, whatever its connection said: a second worker must not get the task."""
+    scheduled(bench, activity("a"))
+    task = bench.poll("activity", "work")
+    assert task is not None
+    bench.call("RecordActivityTaskHeartbeat", taskToken=task["taskToken"], domain=None)
+    assert bench.engine.undo_handoff(list(bench.handoffs.values())[-1], bench.now) is None
+    bench.respond(task)

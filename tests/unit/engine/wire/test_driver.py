@@ -42,6 +42,29 @@ async def test_parked_polls_outlive_a_reload_in_their_order(rig: Rig, monkeypatc
     assert not second.done()
 
 
+async def test_a_poll_that_breaks_the_reload_is_the_only_one_lost(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ended the recovery half-way: the polls behind it were never answered and no deadline fired any more."""
+    first, second = await rig.park(), await rig.park()
+    offer, exploded = core.Engine.poll, False
+
+    def explode_once(self: core.Engine, *given: Any) -> core.Transition | core.Parked:
+        nonlocal exploded
+        if not exploded:
+            exploded = True
+            raise ZeroDivisionError("a defect")
+        return offer(self, *given)
+
+    monkeypatch.setattr(core.Engine, "poll", explode_once)
+    rig.fail_next_commit(monkeypatch)
+    with pytest.raises(driver.Unavailable):
+        await rig.start("lost")
+    with pytest.raises(ZeroDivisionError):
+        await first
+    await recovered(rig, times=2)
+    await rig.start("kept")
+    assert workflow_of(await second) == "kept"
+
+
 async def test_a_poll_whose_task_could_not_be_committed_gets_it_after_the_reload(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,6 +109,21 @@ async def test_an_error_inside_the_core_reloads_it(rig: Rig, monkeypatch: pytest
     await recovered(rig)
     assert rig.engine.engine is not broken
     await rig.start("w")
+
+
+async def test_an_error_in_a_query_stops_nobody_else(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It changed nothing: one request that hits a defect must not make the engine refuse everybody's."""
+
+    def explode(*_: object) -> core.Transition:
+        raise ZeroDivisionError("a defect")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.engine.engine, "call", explode)
+        with pytest.raises(ZeroDivisionError):
+            await rig.engine.call("000000000000", "ListDomains", {"registrationStatus": "REGISTERED"})
+    assert not rig.engine.recovering
+    await rig.start("w")
+    assert rig.value("swfd_reloads_total") == 0
 
 
 async def test_an_error_while_publishing_reloads_and_loses_no_task(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

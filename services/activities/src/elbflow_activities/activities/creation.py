@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import structlog
 
 from elbflow import flow, store
@@ -26,14 +28,18 @@ class Creation:
             raise base.ZoneUnknown(f"Availability Zone not found: {', '.join(unknown)}")
 
     async def create_load_balancer_commit(self, key: document.LoadBalancerKey) -> None:
-        async with changes.changing(self._env, key) as change:
-            if change.lb.state is store.LoadBalancerState.PROVISIONING:
-                await change.tx.load_balancers.set_state(change.lb.id, store.LoadBalancerState.ACTIVE)
-                log.info("load_balancer_active", account=key.account, load_balancer=key.name)
+        """A deletion waits until the commit: where one has begun, this is a repetition."""
+        with contextlib.suppress(*changes.GONE):
+            async with changes.changing(self._env, key) as change:
+                if change.lb.state is store.LoadBalancerState.PROVISIONING and changes.is_own(change.lb):
+                    await change.tx.load_balancers.set_state(change.lb.id, store.LoadBalancerState.ACTIVE)
+                    log.info("load_balancer_active", account=key.account, load_balancer=key.name)
 
     async def start_continuous_workflows(self, key: document.LoadBalancerKey) -> None:
-        lb = await changes.read(self._env, key)
-        await self._env.executions.start_continuous(lb.key)
+        """A load balancer that was deleted as soon as it was active was created all the same, and needs none."""
+        with contextlib.suppress(*changes.GONE):
+            lb = await changes.read(self._env, key)
+            await self._env.executions.start_continuous(lb.key)
 
     async def create_load_balancer_rollback(self, key: document.LoadBalancerKey) -> None:
         """First the intent, then the cloud, then the row: whoever finds it half-done knows how to go on."""

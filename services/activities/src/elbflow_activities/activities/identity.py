@@ -46,10 +46,12 @@ class Identity:
         return names.VM_POLICY
 
     async def delete_instance_profile(self, key: document.LoadBalancerKey) -> None:
-        await self._env.cloud.delete_instance_profile(names.role_name(key))
+        if await changes.find_own(self._env, key) is not None:
+            await self._env.cloud.delete_instance_profile(names.role_name(key))
 
     async def delete_iam_role(self, key: document.LoadBalancerKey) -> None:
-        await self._env.cloud.delete_role(names.role_name(key))
+        if await changes.find_own(self._env, key) is not None:
+            await self._env.cloud.delete_role(names.role_name(key))
 
     # --- server certificates ---------------------------------------------------------------------------
 

@@ -30,8 +30,8 @@ class SecurityGroups:
         await self._env.cloud.tag_security_group(group.name, *names.SERVICE_TAG)
 
     async def delete_security_group(self, key: document.LoadBalancerKey) -> None:
-        await changes.require_deleting(self._env, key)
-        await self._env.cloud.delete_security_group(names.security_group_name(key))
+        if await changes.require_deleting(self._env, key) is not None:
+            await self._env.cloud.delete_security_group(names.security_group_name(key))
 
     async def listener_authorize_ingress(
         self, key: document.LoadBalancerKey, ports: tuple[int, ...]

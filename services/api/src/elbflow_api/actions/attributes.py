@@ -32,9 +32,7 @@ async def modify_load_balancer_attributes(call: Call, room: Dependencies) -> que
     if given is None:
         raise errors.Defect("the model requires LoadBalancerAttributes")
     _merged(document.Attributes(), given)
-    await mutation.settle(workflows.MODIFY_ATTRIBUTES, call, room, concerns=lambda _: True)
-    async with room.db.transaction() as tx:
-        lb = await active(tx, call.key, for_update=True)
+    async with mutation.settled(workflows.MODIFY_ATTRIBUTES, call, room, concerns=lambda _: True) as (tx, lb):
         attributes = _merged(lb.attributes, given)
         answer: query.Response = {"LoadBalancerName": lb.key.name, "LoadBalancerAttributes": _shown(attributes)}
         if attributes == lb.attributes:

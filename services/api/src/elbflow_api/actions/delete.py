@@ -24,7 +24,7 @@ async def delete_load_balancer(call: Call, room: Dependencies) -> query.Response
     ordered = await _order(call, room)
     if ordered is None:
         return {}
-    await mutation.carry_out(workflows.DELETE_LOAD_BALANCER, [ordered], call, room)
+    mutation.require_success(await mutation.conclude(workflows.DELETE_LOAD_BALANCER, [ordered], call, room))
     return {}
 
 

@@ -19,6 +19,10 @@ async def register_instances(call: Call, room: Dependencies) -> query.Response:
         new = [instance_id for instance_id in wanted if instance_id not in registered]
         if not new:
             return _answer(backend.instance_id for backend in lb.backends)
+        if len(registered) + len(new) > room.settings.max_instances:
+            raise faults.invalid_configuration(
+                f"A Load Balancer cannot have more than {room.settings.max_instances} registered instances"
+            )
         backends = await _backends(tx, lb, new, room)
         await tx.backends.add(lb.id, backends)
         written = await mutation.order_push(tx, lb, room)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from elbflow import store
 from elbflow.contract import document, workflows
 from elbflow_api import faults, mutation, query
-from elbflow_api.dependencies import Call, Dependencies, active
+from elbflow_api.dependencies import Call, Dependencies
 from elbflow_api.rules import listeners
 
 
@@ -18,9 +18,7 @@ async def create_load_balancer_listeners(call: Call, room: Dependencies) -> quer
     """
     wanted = listeners.read(call.params.structures("Listeners"), room.settings.restricted_ports)
     ports = {listener.port for listener in wanted}
-    await mutation.settle(workflows.CREATE_LISTENERS, call, room, concerns=_overlaps(ports))
-    async with room.db.transaction() as tx:
-        lb = await active(tx, call.key, for_update=True)
+    async with mutation.settled(workflows.CREATE_LISTENERS, call, room, concerns=_overlaps(ports)) as (tx, lb):
         new = _new(lb, wanted)
         if not new:
             return {}
@@ -34,9 +32,7 @@ async def create_load_balancer_listeners(call: Call, room: Dependencies) -> quer
 async def delete_load_balancer_listeners(call: Call, room: Dependencies) -> query.Response:
     """Remove listeners and wait until their ports are closed. Ports without a listener are ignored."""
     ports = set(call.params.integers("LoadBalancerPorts"))
-    await mutation.settle(workflows.DELETE_LISTENERS, call, room, concerns=_overlaps(ports))
-    async with room.db.transaction() as tx:
-        lb = await active(tx, call.key, for_update=True)
+    async with mutation.settled(workflows.DELETE_LISTENERS, call, room, concerns=_overlaps(ports)) as (tx, lb):
         gone = tuple(listener.port for listener in lb.listeners if listener.port in ports)
         if not gone:
             return {}

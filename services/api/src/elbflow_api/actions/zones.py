@@ -14,11 +14,9 @@ from elbflow_api.rules import zones
 async def enable_availability_zones(call: Call, room: Dependencies) -> query.Response:
     """Enable zones and wait until their VMs were asked for; answers all enabled zones."""
     wanted = zones.read(call.params.texts("AvailabilityZones"), room.settings.zones)
-    await mutation.settle(
+    async with mutation.settled(
         workflows.ENABLE_ZONE, call, room, concerns=lambda value: not set(wanted).isdisjoint(value.zones)
-    )
-    async with room.db.transaction() as tx:
-        lb = await active(tx, call.key, for_update=True)
+    ) as (tx, lb):
         new = tuple(zone for zone in wanted if zone not in lb.enabled_zones)
         if not new:
             return {"AvailabilityZones": list(lb.enabled_zones)}
@@ -35,9 +33,7 @@ async def disable_availability_zones(call: Call, room: Dependencies) -> query.Re
     disable all zones.
     """
     wanted = call.params.texts("AvailabilityZones")
-    await mutation.settle(workflows.DISABLE_ZONE, call, room, concerns=lambda _: True)
-    async with room.db.transaction() as tx:
-        lb = await active(tx, call.key, for_update=True)
+    async with mutation.settled(workflows.DISABLE_ZONE, call, room, concerns=lambda _: True) as (tx, lb):
         gone = tuple(zone for zone in lb.enabled_zones if zone in wanted)
         if not gone:
             return {"AvailabilityZones": list(lb.enabled_zones)}

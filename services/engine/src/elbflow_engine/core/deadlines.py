@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from elbflow_engine.core import times
 from elbflow_engine.core.model import Activity, Execution
 
+_SWEEP_FROM = 4096
+
 
 class Kind(enum.IntEnum):
     """What expires; among deadlines of one instant the smaller value fires first."""
@@ -49,6 +51,7 @@ class Deadlines:
     def __init__(self, instant: Callable[[Kind, int, int], int | None]) -> None:
         self._instant = instant
         self._heap: list[Deadline] = []
+        self._sweep_at = _SWEEP_FROM
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -58,6 +61,8 @@ class Deadlines:
         at_ms = self._instant(kind, execution_id, reference)
         if at_ms is not None:
             heapq.heappush(self._heap, Deadline(at_ms, kind, execution_id, reference))
+            if len(self._heap) > self._sweep_at:
+                self._sweep()
 
     def next_ms(self) -> int | None:
         """Instant of the earliest live deadline."""
@@ -81,6 +86,14 @@ class Deadlines:
             heapq.heappop(self._heap)
             if at_ms is not None:
                 heapq.heappush(self._heap, Deadline(at_ms, top.kind, top.execution_id, top.reference))
+
+    def _sweep(self) -> None:
+        """Void entries would stay until their instant, up to a year: drop them before they outnumber the others."""
+        self._heap = [
+            entry for entry in self._heap if self._instant(entry.kind, entry.execution_id, entry.reference) is not None
+        ]
+        heapq.heapify(self._heap)
+        self._sweep_at = max(_SWEEP_FROM, 2 * len(self._heap))
 
 
 def instant(execution: Execution, kind: Kind, reference: int, history_limit: int) -> int | None:

@@ -56,6 +56,11 @@ class Engine:
         result = steps.run(work, lambda work: command(work, account, params))
         return work.transition(result)
 
+    @staticmethod
+    def only_reads(operation: str) -> bool:
+        """Whether :meth:`call` changes nothing for ``operation``, so that an error in it leaves nothing to doubt."""
+        return operation in operations.QUERIES
+
     def poll(
         self, account: str, operation: str, params: api.Object, now: float, waiter: int
     ) -> api.Transition | api.Parked:

@@ -63,14 +63,15 @@ def next_of_decision_task(world: World, account: str, params: api.Object, now_ms
     position = paging.position(world, _POLL, _poll_scope(account, params), params, now_ms)
     assert position is not None, "only polls with a page token come here"
     header = world.header(members.integer(position, "id"))
-    if header is None:
+    if header is None or header.purging:
         raise faults.Fault("UnknownResourceFault", "Unknown execution")
     return _decision_page(world, header, position, params, now_ms)
 
 
 def fill(world: World, window: api.HistoryWindow, events: Sequence[bytes]) -> api.HistoryPage:
     """Cut the events of a window at the size limit and mint the token of what remains."""
-    assert len(events) == window.last - window.first + 1, "the journal does not hold the window's events"
+    if len(events) != max(0, window.last - window.first + 1):  # its retention ended while the journal was read
+        raise faults.Fault("UnknownResourceFault", "Unknown execution")
     ordered = list(reversed(events)) if window.reverse else list(events)
     room = world.limits.history_page_bytes
     taken = 0
@@ -113,10 +114,13 @@ def _page(
     head: api.Object,
     walk: api.Object,
 ) -> api.Answer:
-    """The page at the near end of ``bounds``, from memory if the execution is open."""
-    first, last = bounds
+    """The page at the near end of ``bounds``, from memory if the execution is open.
+
+    Since the walk began its last event may have been taken back with an undelivered task (4.2).
+    """
+    first, last = bounds[0], min(bounds[1], _length(world, execution_id))
     page = (max(first, last - size + 1), last) if reverse else (first, min(last, first + size - 1))
-    token = {**walk, "bounds": bounds}
+    token = {**walk, "bounds": (first, last)}
     window = api.HistoryWindow(execution_id, page[0], page[1], reverse, head, token)
     execution = world.open.get(execution_id)
     if execution is None:

@@ -93,7 +93,7 @@ def _started_id(execution: Execution, task: api.TaskRef) -> int:
         decision = execution.decision
         return decision.started_id if decision.scheduled_id == task.scheduled_id else -1
     activity = execution.activities.get(task.scheduled_id)
-    return -1 if activity is None else activity.started_id
+    return -1 if activity is None or activity.heartbeat_ms is not None else activity.started_id
 
 
 def _activity_answer(world: World, execution: Execution, task: api.TaskRef) -> dict[str, api.Json]:

@@ -10,6 +10,7 @@ from elbflow_engine.core.world import Domain, TimeIndex, World
 
 _EXCLUSIVE = ("executionFilter", "typeFilter", "tagFilter", "closeStatusFilter")
 _LAST_RUN = "\U0010ffff"
+_BEYOND_S = 1e12
 
 
 def describe(world: World, account: str, params: api.Object, _now_ms: int) -> api.Answer:
@@ -63,8 +64,8 @@ class _Query:
         oldest, latest = (members.maybe_number(time_filter, name) for name in ("oldestDate", "latestDate"))
         if oldest is None:
             raise members.missing(f"{filter_name}.oldestDate")
-        self._low = times.to_ms(oldest)
-        self._high = now_ms if latest is None else times.to_ms(latest)
+        self._low = _instant(oldest)
+        self._high = now_ms if latest is None else _instant(latest)
         if latest is not None and self._low > self._high:
             raise faults.validation(f"{filter_name}: oldestDate must not be after latestDate")
         self._world = world
@@ -108,6 +109,11 @@ class _Query:
             return False
         status = members.maybe_object(params, "closeStatusFilter")
         return status is None or status["status"] == header.close_status
+
+
+def _instant(seconds: float) -> int:
+    """A filter's bound in milliseconds. JSON numbers may lie beyond anything that fits: before all time or after it."""
+    return times.to_ms(max(-_BEYOND_S, min(_BEYOND_S, seconds)))
 
 
 def _list(world: World, account: str, operation: str, params: api.Object, now_ms: int, *, is_open: bool) -> api.Answer:

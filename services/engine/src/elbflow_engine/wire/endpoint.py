@@ -88,7 +88,7 @@ class Endpoint:
     async def _answer(self, exchange: _Exchange) -> web.StreamResponse:
         try:
             params = await self._accept(exchange)
-            if exchange.operation in _POLLS and "nextPageToken" not in params:
+            if exchange.operation in _POLLS and not params.get("nextPageToken"):
                 return await self._answer_poll(exchange, params)
             body = await self._driver.call(exchange.account, exchange.operation, params)
         except asyncio.CancelledError:
@@ -174,7 +174,7 @@ async def _read(request: web.BaseRequest) -> bytes:
         async with asyncio.timeout(BODY_DEADLINE_S):
             return await _collect(request.content)
     except TimeoutError as error:
-        raise protocol.Refused("SerializationException", "The body did not arrive in time") from error
+        raise protocol.Refused("RequestTimeoutException", "The body did not arrive in time") from error
     except web.RequestPayloadError as error:
         raise protocol.Refused("SerializationException", f"The body is not valid HTTP: {error}") from error
 

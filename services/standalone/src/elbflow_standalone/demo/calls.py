@@ -24,8 +24,8 @@ def served(metrics_url: str) -> Counter[str]:
 
 def table(phases: list[tuple[str, Counter[str]]]) -> str:
     """One line per phase: all calls, and the polls among them."""
-    lines = [f"  {'phase':<58} {'calls':>6} {'of them polls':>14}"]
+    lines = [f"  {'phase':<68} {'calls':>6} {'of them polls':>14}"]
     for title, counts in phases:
         polls = counts["PollForActivityTask"] + counts["PollForDecisionTask"]
-        lines.append(f"  {title:<58} {counts.total():>6} {polls:>14}")
+        lines.append(f"  {title:<68} {counts.total():>6} {polls:>14}")
     return "\n".join(lines)

@@ -47,7 +47,8 @@ class Narrator:
     def step(self, title: str) -> Iterator[Step]:
         """Show that a step has begun, and how it ended."""
         step = Step(title, time.monotonic())
-        self._write(f"  … {title}", end="\r" if self.out.isatty() else "\n")
+        if self.out.isatty():
+            self._write(f"  … {title}", end="\r")
         try:
             yield step
         except BaseException as error:
@@ -55,11 +56,12 @@ class Narrator:
             raise
         step.seconds = time.monotonic() - step.started
         self.steps.append(step)
-        self._write(f"  ✓ {title:<58} {step.seconds:6.2f} s  {step.detail}")
+        self._write(f"  ✓ {title:<68} {step.seconds:6.2f} s  {step.detail}")
 
     def say(self, text: str = "") -> None:
         self._write(text)
 
     def _write(self, text: str, end: str = "\n") -> None:
-        self.out.write(f"{text:<80}{end}" if self.out.isatty() else f"{text}{end}")
+        # A finished step's line overwrites the one that announced it.
+        self.out.write(f"{text}\x1b[K{end}" if self.out.isatty() else f"{text}{end}")
         self.out.flush()

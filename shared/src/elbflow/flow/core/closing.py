@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from elbflow import errors as roots
 from elbflow import swf
-from elbflow.flow import codec, errors
+from elbflow.flow import codec, errors, failures
 from elbflow.flow.core import location
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 RETRY_S = 60
 _MOST_REASON = 256
-_MOST_MESSAGE = 8_000
 _INHERITED = ("executionStartToCloseTimeout", "taskStartToCloseTimeout", "childPolicy", "taskList", "taskPriority")
 
 
@@ -54,19 +53,19 @@ def completed(value: Any, type_: Any) -> swf.Decision:
 
 
 def cancelled(details: str | None = None) -> swf.Decision:
-    return swf.Decision("CancelWorkflowExecution", {} if details is None else {"details": details[:_MOST_MESSAGE]})
+    return swf.Decision("CancelWorkflowExecution", {} if details is None else {"details": failures.shortened(details)})
 
 
 def failed(error: roots.Permanent) -> swf.Decision:
     """FailWorkflowExecution: the error's type name as reason, its JSON description as details."""
-    said: dict[str, str] = {"type": type(error).__name__, "message": str(error)[:_MOST_MESSAGE]}
+    said: dict[str, str] = {"type": type(error).__name__, "message": failures.shortened(str(error))}
     if isinstance(error, errors.ActivityFailed):
-        said |= {"activity": error.activity, "reason": error.reason}
+        said |= {"activity": error.activity, "reason": failures.shortened(error.reason)}
     if isinstance(error, errors.ActivityTimedOut):
         said |= {"activity": error.activity, "timeout_type": error.timeout_type}
     notes = "\n".join(getattr(error, "__notes__", ()))
     if notes:
-        said["notes"] = notes[:_MOST_MESSAGE]
+        said["notes"] = failures.shortened(notes)
     details = json.dumps(said, ensure_ascii=False)
     return swf.Decision("FailWorkflowExecution", {"reason": type(error).__name__[:_MOST_REASON], "details": details})
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,8 +24,8 @@ from elbflow.flow.core import location
 MOST_DECISIONS = 100
 """Decisions per completion; spec/swf-semantics 7 advises what AWS's own framework does."""
 
-MOST_CHARACTERS = 400_000
-"""Payload characters per completion, so that a request stays under SWF's 1 MB in any script."""
+MOST_BYTES = 900_000
+"""Size of one completion as it is sent, which escapes all but ASCII: a request must stay under SWF's 1 MB."""
 
 LONGEST_TIMER_S = 31_536_000
 """A year: SWF's bound of timers and of executions, so a longer timer never fires anyway."""
@@ -41,7 +42,7 @@ class Command:
 
     def weight(self) -> int:
         text = self.decision.attributes.get("input")
-        return 500 + (len(text) if isinstance(text, str) else 0)
+        return 500 + (len(json.dumps(text)) if isinstance(text, str) else 0)
 
 
 class Outbox:
@@ -74,7 +75,7 @@ class Outbox:
         weight = 0
         for command in self._waiting.values():
             weight += command.weight()
-            if taken and weight > MOST_CHARACTERS:
+            if taken and weight > MOST_BYTES:
                 break
             taken.append(command)
         if len(taken) == len(self._waiting) <= MOST_DECISIONS:

@@ -1,0 +1,86 @@
+"""Calls for one load balancer that meet: neither sees the other's workflow yet, and both must count."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from botocore.exceptions import ClientError
+from tests.integration.api.conftest import KEY, Elb, House, code
+
+from elbflow import store
+from elbflow.contract import workflows
+from elbflow_api import orders
+
+CROSS_ZONE = {"CrossZoneLoadBalancing": {"Enabled": True}}
+PATIENT = {"ConnectionSettings": {"IdleTimeout": 120}}
+
+
+async def test_two_changes_of_attributes_at_once_both_last(house: House, elb: Elb) -> None:
+    await elb.create("web")
+    async with house.another_api() as url:
+        other = Elb(url, KEY.access_key_id, KEY.secret_access_key)
+        await asyncio.gather(
+            elb.modify_load_balancer_attributes(LoadBalancerName="web", LoadBalancerAttributes=CROSS_ZONE),
+            other.modify_load_balancer_attributes(LoadBalancerName="web", LoadBalancerAttributes=PATIENT),
+        )
+    shown = (await elb.describe_load_balancer_attributes(LoadBalancerName="web"))["LoadBalancerAttributes"]
+    assert (shown["CrossZoneLoadBalancing"]["Enabled"], shown["ConnectionSettings"]["IdleTimeout"]) == (True, 120)
+
+
+async def test_two_calls_at_the_same_moment_leave_one_zone(house: House, elb: Elb) -> None:
+    await elb.create("web", AvailabilityZones=["local-1a", "local-1b"])
+    outcomes = await asyncio.gather(
+        *(
+            elb.disable_availability_zones_for_load_balancer(LoadBalancerName="web", AvailabilityZones=[zone])
+            for zone in ("local-1a", "local-1b")
+        ),
+        return_exceptions=True,
+    )
+    (refused,) = [one for one in outcomes if isinstance(one, ClientError)]
+    assert "at least one enabled Availability Zone" in str(refused)
+    assert len((await elb.describe("web"))["AvailabilityZones"]) == 1
+
+
+async def test_a_change_waits_for_one_whose_order_is_not_delivered_yet(house: House, elb: Elb) -> None:
+    """The API that wrote it died before it could start the workflow; a sweep starts it."""
+    await elb.create("web")
+    lb = await _web(house)
+    async with house.db.transaction() as tx:
+        generation = await tx.load_balancers.bump_generation(lb.id)
+        await orders.start(
+            tx,
+            workflows.MODIFY_ATTRIBUTES,
+            orders.mutation_workflow_id("modify-attributes", lb.key, generation),
+            lb.key,
+            workflows.AttributesInput(lb.key, replace(lb.attributes, idle_timeout_s=120)),
+            now=lb.created_at - 60,
+        )
+    await elb.modify_load_balancer_attributes(LoadBalancerName="web", LoadBalancerAttributes=CROSS_ZONE)
+    attributes = (await _web(house)).attributes
+    assert (attributes.cross_zone, attributes.idle_timeout_s) == (True, 120)
+
+
+async def test_a_change_that_a_deletion_overtakes_finds_no_load_balancer(house: House, elb: Elb) -> None:
+    await elb.create("web")
+    house.shop.hold["web"] = asyncio.Event()
+    changing = asyncio.create_task(
+        elb.create_load_balancer_listeners(
+            LoadBalancerName="web", Listeners=[{"Protocol": "TCP", "LoadBalancerPort": 25, "InstancePort": 25}]
+        )
+    )
+    await house.first_open("CreateLoadBalancerListeners")
+    async with house.db.transaction() as tx:
+        await tx.load_balancers.set_state((await _web(house)).id, store.LoadBalancerState.DELETING)
+    house.shop.refuse["web"] = "Load balancer web is being deleted"
+    house.shop.hold.pop("web").set()
+    with pytest.raises(ClientError) as caught:
+        await changing
+    assert code(caught) == ("LoadBalancerNotFound", 400)
+
+
+async def _web(house: House) -> store.LoadBalancer:
+    found = await house.load_balancer("web")
+    assert found is not None
+    return found
