@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -231,7 +232,20 @@ async def test_the_deadline_of_a_call(store_url: str) -> None:
             await house.elb.create("web")
         assert code(caught) == ("ServiceUnavailable", 503)
         house.shop.hold.pop("web").set()
-        await house.elb.create("web")
+        await _repeat(house.elb.create)
+
+
+async def _repeat(call: Callable[[], Awaitable[Any]]) -> None:
+    """Do as the refusal says: repeat the call until it had the time it needs."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await call()
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ServiceUnavailable":
+                    raise
+            else:
+                return
 
 
 async def test_an_api_that_died_before_delivery(store_url: str) -> None:

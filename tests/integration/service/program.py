@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from elbflow import service
+from elbflow.service import lifecycle
 
 
 async def drains(process: service.Process) -> None:
@@ -26,6 +27,7 @@ async def never_drains(process: service.Process) -> None:
 
 
 async def ignores_cancellation(process: service.Process) -> None:
+    lifecycle.CANCEL_GRACE_S = 0.5
     while True:
         try:
             await asyncio.sleep(60)
@@ -52,7 +54,7 @@ async def stops_itself(process: service.Process) -> None:
 
 
 async def blocks(process: service.Process) -> None:
-    time.sleep(2.0)
+    time.sleep(1.2)
     await process.stopping.wait()
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import stamina
 from tests.unit.activities import world as worlds
 
 from elbflow import store
+from elbflow_activities.cloud import host_client
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +21,13 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("template") / "store.sqlite"
     asyncio.run(store.migrate(f"sqlite+aiosqlite:///{file}"))
     return file
+
+
+@pytest.fixture(autouse=True)
+def _repeated_at_once() -> Iterator[None]:
+    """Requests to the agent host are repeated as often as ever, but without pauses."""
+    with stamina.set_testing(True, attempts=host_client.ATTEMPTS):
+        yield
 
 
 @pytest.fixture
