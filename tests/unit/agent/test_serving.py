@@ -20,8 +20,11 @@ class Unwilling(ScriptedPolls):
 
     faults: list[swf.SwfError]
     registered: int
+    away: bool
 
     async def register_activity_type(self, *_: Any, **__: Any) -> None:
+        if self.away:
+            await asyncio.Event().wait()
         if self.faults:
             raise self.faults.pop()
         self.registered += 1
@@ -30,7 +33,7 @@ class Unwilling(ScriptedPolls):
 @pytest.fixture
 def service() -> Unwilling:
     made = Unwilling(clock.SystemClock(), lambda _: Reply(None))
-    made.faults, made.registered = [], 0
+    made.faults, made.registered, made.away = [], 0, False
     return made
 
 
@@ -80,6 +83,21 @@ async def test_a_vm_that_leaves_does_not_wait_for_swf(workers: Workers, service:
     async with asyncio.timeout(0.1):
         await serving
     assert len(service.faults) == 99
+
+
+async def test_a_vm_that_leaves_does_not_wait_for_a_call_that_swf_does_not_answer(
+    workers: Workers, service: Unwilling
+) -> None:
+    service.away = True
+    leaving, told = asyncio.Event(), list[str | None]()
+    serving = asyncio.create_task(workers.serve("i-1", leaving, told.append))
+    await asyncio.sleep(0.05)
+    assert not serving.done()
+    leaving.set()
+    async with asyncio.timeout(1):
+        await serving
+    assert told == []
+    assert workers.scheduler.statistics().lanes == ()
 
 
 async def test_a_vm_that_starts_while_the_process_stops_leaves_in_peace(workers: Workers) -> None:

@@ -12,7 +12,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import structlog
 
@@ -146,9 +146,14 @@ class Workers:
         failures = 0
         while not leaving.is_set():
             try:
-                async with self.serving(instance_id):
+                async with contextlib.AsyncExitStack() as stack:
+                    async with _given_up(leaving):  # SWF may let us wait for long
+                        await stack.enter_async_context(self.serving(instance_id))
                     tell(None)
                     await leaving.wait()
+            except TimeoutError:
+                if not leaving.is_set():
+                    raise
             except polling.SchedulerStopped:  # The process stops, and the VM will hear of it.
                 await leaving.wait()
             except swf.SwfError as error:
@@ -188,3 +193,21 @@ class Workers:
                 yield
             finally:
                 activities.let_go()
+
+
+@contextlib.asynccontextmanager
+async def _given_up(event: asyncio.Event) -> AsyncIterator[None]:
+    """Cancel what is inside as soon as ``event`` is set, and raise TimeoutError."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as patience:
+        watching = asyncio.create_task(event.wait())
+
+        def end(_: asyncio.Task[Literal[True]]) -> None:
+            patience.reschedule(loop.time())
+
+        watching.add_done_callback(end)
+        try:
+            yield
+        finally:
+            watching.remove_done_callback(end)
+            watching.cancel()
