@@ -14,19 +14,22 @@ export PATH := $(PATH):/usr/sbin:/sbin
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check test bench clean
+.PHONY: help setup setup-tests demo up check test bench bench-idle clean
 
 help: ## Show this
 	@echo 'elbflow: an AWS Classic ELB compatible load balancer on SWF workflows and HAProxy.'
 	@echo
 	@echo 'New here? Run "make demo": it sets everything up and shows a load balancer at work.'
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo 'Every target sets up what it needs. PYTHON=python3.12 chooses another interpreter.'
 
 setup: ## Build .venv, and as root on Debian or Ubuntu install haproxy and redis-server
 	@PYTHON='$(PYTHON)' scripts/setup.sh
+
+setup-tests:
+	@PYTHON='$(PYTHON)' scripts/setup.sh tests
 
 demo: setup ## A guided tour on this machine; leaves nothing running
 	$(BIN)/elbflow demo
@@ -40,7 +43,7 @@ check: setup ## Style, types and walls: ruff, mypy --strict, import-linter
 	$(BIN)/mypy $(SOURCES) tests
 	$(BIN)/lint-imports
 
-test: setup ## All tests; for one of them: .venv/bin/pytest tests/unit/service
+test: setup-tests ## All tests; for one of them: .venv/bin/pytest tests/unit/service
 	@status=0; \
 	for run in '-n 2 --dist loadfile $(PARALLEL)' '$(SERIAL)'; do \
 		echo "pytest $$run"; \
@@ -48,7 +51,10 @@ test: setup ## All tests; for one of them: .venv/bin/pytest tests/unit/service
 	done; \
 	exit $$status
 
-bench: setup ## What an idle load balancer costs, in SWF calls, CPU and memory (about 6 minutes)
+bench: setup ## How fast the engine is, against moto and against the limits (about a quarter of an hour)
+	$(BIN)/python -m tests.bench.engine_all
+
+bench-idle: setup ## What an idle load balancer costs, in SWF calls, CPU and memory (about 6 minutes)
 	$(BIN)/python -m tests.bench.idle_cost
 
 clean: ## Remove .venv, caches and build output; keeps data

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Make this machine ready for elbflow: system programs, then .venv with pinned packages and our own, editable.
 # Does nothing, quickly, when nothing changed since the last time. PYTHON names the interpreter (default python3).
+# "setup.sh tests" also provides the browser in which the engine's console is tested.
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH="$PATH:/usr/sbin:/sbin" # where Debian keeps haproxy; not in the PATH of ordinary users
@@ -51,6 +52,22 @@ install_system_packages() {
     fi
 }
 
+has_browser() {
+    command -v chromedriver >/dev/null && { command -v chromium || command -v google-chrome; } >/dev/null
+}
+
+# Ubuntu has Chromium as a snap only, which does not run in containers: there the tests that need it are skipped.
+install_browser() {
+    has_browser && return
+    if ((EUID == 0)) && [[ $(. /etc/os-release 2>/dev/null && echo "$ID") == debian ]]; then
+        say "installing chromium and chromium-driver with apt-get"
+        apt_install chromium chromium-driver fonts-dejavu-core
+    else
+        say "no Chromium with chromedriver here: tests of the console in a browser will be skipped"
+        say "to run them, install both (Debian: apt-get install chromium chromium-driver)"
+    fi
+}
+
 check_python() {
     local version
     version=$("$python" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null) ||
@@ -93,5 +110,8 @@ install_python_packages() {
 }
 
 install_system_packages
+if [[ ${1:-} == tests ]]; then
+    install_browser
+fi
 check_python
 install_python_packages

@@ -44,7 +44,10 @@ class Wire:
         raw = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
         target = {"X-Amz-Target": f"SimpleWorkflowService.{operation}", "Content-Type": "application/x-amz-json-1.0"}
         merged = target | {name.replace("_", "-"): value for name, value in headers.items()}
-        async with self._session.post(self.url, data=raw, headers=merged) as response:
+        return await self.post(merged, raw)
+
+    async def post(self, headers: dict[str, str], body: bytes) -> Answer:
+        async with self._session.post(self.url, data=body, headers=headers) as response:
             return Answer(response.status, dict(response.headers), await response.read())
 
     async def ok(self, operation: str, **params: Any) -> Any:
@@ -105,11 +108,18 @@ class Wire:
             return await response.text()
 
 
-def boto_client(url: str, *, access_key: str = "111122223333", secret: str = "anything", attempts: int = 1) -> Any:
+def boto_client(
+    url: str,
+    *,
+    access_key: str = "111122223333",
+    secret: str = "anything",
+    attempts: int = 1,
+    region: str = "us-east-1",
+) -> Any:
     return boto3.client(
         "swf",
         endpoint_url=url,
-        region_name="us-east-1",
+        region_name=region,
         aws_access_key_id=access_key,
         aws_secret_access_key=secret,
         config=botocore.config.Config(retries={"total_max_attempts": attempts}, read_timeout=70),

@@ -89,7 +89,8 @@ async def test_metrics_and_health_are_served(launch: rig.Launch, session: aiohtt
     assert "swfd_open_executions 1.0" in text
     assert 'swfd_requests_total{code="200",op="StartWorkflowExecution"} 1.0' in text
     assert 'swfd_requests_total{code="UnknownResourceFault",op="DescribeDomain"} 1.0' in text
-    assert f'swfd_backlog{{domain="{rig.DOMAIN}",kind="decision"}} 1.0' in text
+    assert f'swfd_backlog{{domain="{rig.DOMAIN}",kind="decision",list="main"}} 1.0' in text
+    assert f'swfd_backlog{{domain="{rig.DOMAIN}",kind="decision",list="(other)"}} 0.0' in text
     for name in ("swfd_commit_seconds_count", "swfd_commit_group_size_count", "swfd_unstart_total"):
         assert name in text
 

@@ -6,10 +6,12 @@ import asyncio
 import gzip
 import io
 
+import aiohttp
 import pytest
 from tests.integration.engine.rig import DOMAIN, LIST, Wire
 
-from elbflow_engine.wire import endpoint as endpoint_module
+from elbflow_engine import core, embedded
+from elbflow_engine.wire import bodies
 
 PROTOCOL_JSON = "application/x-amz-json-1.0"
 
@@ -53,7 +55,7 @@ async def test_every_answer_has_its_own_request_id_and_the_capabilities(wire: Wi
     ids = {answer.headers["x-amzn-RequestId"] for answer in answers}
     assert [answer.status for answer in answers] == [200, 400]
     assert len(ids) == 2
-    assert {answer.headers["x-swf-capabilities"] for answer in answers} == {"safe-abort"}
+    assert {answer.headers["x-swf-capabilities"] for answer in answers} == {"safe-abort, hold-hint, backlog"}
 
 
 async def test_faults_validation_and_generic_errors_have_their_prefixes(wire: Wire) -> None:
@@ -112,8 +114,19 @@ async def test_a_body_above_one_mebibyte_is_refused_and_the_engine_goes_on(wire:
 async def test_content_encodings(wire: Wire) -> None:
     body = b'{"registrationStatus": "REGISTERED"}'
     assert (await wire.send("ListDomains", body, Content_Encoding="amz-1.0")).status == 200
-    answer = await wire.send("ListDomains", gzip.compress(body), Content_Encoding="gzip")
-    assert (answer.status, answer.code) == (400, "SerializationException")
+    assert (await wire.send("ListDomains", gzip.compress(body), Content_Encoding="gzip")).status == 200
+    for coding, sent in (("br", body), ("gzip", body), ("gzip", gzip.compress(body)[:-9]), ("gzip, gzip", body)):
+        answer = await wire.send("ListDomains", sent, Content_Encoding=coding)
+        assert (answer.status, answer.code) == (400, "SerializationException")
+
+
+async def test_a_small_body_that_unpacks_to_gigabytes_is_refused_at_the_limit(wire: Wire) -> None:
+    body = b'{"registrationStatus": "REGISTERED"}'
+    packed = gzip.compress(body + b" " * (1024 * 1024 - len(body)))
+    assert (await wire.send("ListDomains", packed, Content_Encoding="gzip")).status == 200
+    for bomb in (gzip.compress(body + b" " * 1024 * 1024), gzip.compress(b" " * 2**26)):
+        answer = await wire.send("ListDomains", bomb, Content_Encoding="gzip")
+        assert (answer.status, answer.code) == (413, "RequestEntityTooLargeException")
 
 
 async def test_any_path_and_query_are_served_but_only_by_post(wire: Wire) -> None:
@@ -154,7 +167,7 @@ async def test_expect_continue_is_answered(wire: Wire) -> None:
 async def test_broken_requests_are_answered_and_closed(
     wire: Wire, sent: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoint_module, "BODY_DEADLINE_S", 0.1)
+    monkeypatch.setattr(bodies, "BODY_DEADLINE_S", 0.1)
     host, port = wire.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(sent)
@@ -203,3 +216,15 @@ async def test_times_beyond_all_time_are_only_far_away(wire: Wire, instant: floa
     )
     counted = await wire.ok("CountOpenWorkflowExecutions", domain=DOMAIN, startTimeFilter={"oldestDate": instant})
     assert counted["count"] == (1 if instant < 0 else 0)
+
+
+async def test_the_request_rate_is_checked_after_the_target_and_before_the_shape(
+    session: aiohttp.ClientSession,
+) -> None:
+    async with embedded.engine(limits=core.Limits(throttle_scale=0.01)) as url:
+        wire = Wire(session, url)
+        assert (await wire.send("ListDomains", {"registrationStatus": "REGISTERED"})).status == 200
+        answer = await wire.send("ListDomains", {"registrationStatus": 1})
+        assert answer.json == {"__type": "com.amazon.coral.service#ThrottlingException", "message": "Rate exceeded"}
+        assert (await wire.send("ListDomains", b"{")).code == "SerializationException"
+        assert (await wire.send("NoSuchOperation", {})).code == "UnknownOperationException"

@@ -1,4 +1,4 @@
-"""The core under random commands, time and crashes keeps its promises (spec/swf-semantics 13)."""
+"""The core under random commands, time and crashes agrees with a model of it (spec/swf-semantics 3-10, 13)."""
 
 from __future__ import annotations
 
@@ -6,70 +6,49 @@ import contextlib
 import copy
 from typing import Any
 
+import hypothesis
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.property.engine.engine_inputs import (
+    CLOSING,
+    LIMITS,
+    LISTS,
+    SAMPLE,
+    SPARE,
+    batches,
+    closing,
+    policies,
+    priorities,
+    rarely,
+    stickiness,
+    workflow_ids,
+)
+from tests.property.engine.engine_model import LIST_NAMES, Known, Model
+from tests.property.engine.engine_snapshot import snapshot
 
 from elbflow_engine import core
 from elbflow_engine.testing import Bench, decision, histories
 
-SAMPLE = {"name": "sample", "version": "1"}
-WORKFLOWS = ("w", "v", "u")
-LISTS = ("main", "host", "children")
-LIMITS = core.Limits(history_events=60, open_activities=3, open_timers=3, open_children=2, purge_batch=20)
-EXPECTED = {"UnknownResourceFault", "WorkflowExecutionAlreadyStartedFault"}
+ACCOUNT = "000000000000"
+UNKNOWN, ALREADY = "UnknownResourceFault", "TypeAlreadyExistsFault"
+ANY_TIME = {"oldestDate": 0.0, "latestDate": 4e9}
 
-stickiness = st.sampled_from([None, None, None, "2", "NONE"])
-workflow_ids = st.sampled_from(WORKFLOWS)
-small = st.sampled_from(["NONE", "NONE", "NONE", "0", "3", "10"])
-policies = st.sampled_from(["TERMINATE", "REQUEST_CANCEL", "ABANDON"])
-
-
-def rarely(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
-    """Usually an empty list, else one element."""
-    return st.integers(0, 5).flatmap(lambda n: st.lists(strategy, min_size=n == 5, max_size=n == 5))
-
-
-closing = st.one_of(
-    st.builds(
-        decision, st.sampled_from(["CompleteWorkflowExecution", "FailWorkflowExecution", "CancelWorkflowExecution"])
-    ),
-    st.builds(decision, st.just("ContinueAsNewWorkflowExecution"), childPolicy=policies),
-)
-ordinary = st.one_of(
-    st.builds(
-        decision,
-        st.just("ScheduleActivityTask"),
-        activityId=st.sampled_from(["a", "b", "c", "d", "e", "f"]),
-        activityType=st.sampled_from([SAMPLE, SAMPLE, SAMPLE, {"name": "none", "version": "1"}]),
-        scheduleToStartTimeout=small,
-        scheduleToCloseTimeout=small,
-        startToCloseTimeout=small,
-        heartbeatTimeout=small,
-        taskPriority=st.sampled_from(["0", "1", "-1"]),
-    ),
-    st.builds(decision, st.just("RequestCancelActivityTask"), activityId=st.sampled_from(["a", "b", "c"])),
-    st.builds(
-        decision,
-        st.just("StartTimer"),
-        timerId=st.sampled_from(["s", "t"]),
-        startToFireTimeout=st.sampled_from(["0", "2", "20"]),
-    ),
-    st.builds(decision, st.just("CancelTimer"), timerId=st.sampled_from(["s", "t"])),
-    st.builds(decision, st.just("RecordMarker"), markerName=st.just("m")),
-    st.builds(
-        decision,
-        st.just("StartChildWorkflowExecution"),
-        workflowId=st.sampled_from([*WORKFLOWS, "child"]),
-        workflowType=st.just(SAMPLE),
-        taskList=st.just({"name": "children"}),
-        childPolicy=policies,
-    ),
-    st.builds(decision, st.just("SignalExternalWorkflowExecution"), workflowId=workflow_ids, signalName=st.just("s")),
-    st.builds(decision, st.just("RequestCancelExternalWorkflowExecution"), workflowId=workflow_ids),
-    st.builds(decision, st.just("ScheduleLambdaFunction"), id=st.just("i"), name=st.just("f")),
-)
-batches = st.builds(lambda some, last: [*some, *last], st.lists(ordinary, min_size=1, max_size=4), rarely(closing))
+# What becomes of the spare type, by action and state: the next state, or a fault.
+TYPE_RULES = {
+    ("Register", "unknown"): "REGISTERED",
+    ("Register", "REGISTERED"): ALREADY,
+    ("Register", "DEPRECATED"): ALREADY,
+    ("Deprecate", "unknown"): UNKNOWN,
+    ("Deprecate", "REGISTERED"): "DEPRECATED",
+    ("Deprecate", "DEPRECATED"): "TypeDeprecatedFault",
+    ("Undeprecate", "unknown"): UNKNOWN,
+    ("Undeprecate", "REGISTERED"): ALREADY,
+    ("Undeprecate", "DEPRECATED"): "REGISTERED",
+    ("Delete", "unknown"): UNKNOWN,
+    ("Delete", "REGISTERED"): "TypeNotDeprecatedFault",
+    ("Delete", "DEPRECATED"): "unknown",
+}
 
 
 class EngineMachine(RuleBasedStateMachine):
@@ -78,64 +57,149 @@ class EngineMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.bench = Bench(LIMITS, retention="1")
+        self.model = Model(self.bench)
         self.decisions: list[dict[str, Any]] = []
         self.activities: list[dict[str, Any]] = []
-        self.checked: dict[int, int] = {}
+        self.parked: dict[int, tuple[str, str]] = {}
+        self.beaten: set[tuple[int, int]] = set()
 
-    @rule(workflow_id=workflow_ids, policy=policies, timeout=st.sampled_from(["5", "60", "1000"]))
-    def start(self, workflow_id: str, policy: str, timeout: str) -> None:
+    # --- executions from outside ---------------------------------------------------------------------------
+
+    @rule(
+        workflow_id=workflow_ids,
+        policy=policies,
+        timeout=st.sampled_from(["5", "60", "1000"]),
+        priority=rarely(priorities),
+    )
+    def start(self, workflow_id: str, policy: str, timeout: str, priority: list[str]) -> None:
         self.attempt(
+            None if self.model.current(workflow_id) is None else "WorkflowExecutionAlreadyStartedFault",
             "StartWorkflowExecution",
             workflowId=workflow_id,
             workflowType=SAMPLE,
             childPolicy=policy,
             executionStartToCloseTimeout=timeout,
             taskStartToCloseTimeout="4",
+            **({"taskPriority": priority[0]} if priority else {}),
         )
 
-    @initialize()
-    def begin(self) -> None:
-        self.start("w", "REQUEST_CANCEL", "1000")
+    @initialize(policy=policies, child_policy=policies, more=batches)
+    def begin(self, policy: str, child_policy: str, more: list[dict[str, Any]]) -> None:
+        """Two executions; the first has an activity and a child."""
+        for workflow_id in ("w", "v"):
+            self.start(workflow_id, policy, "1000", [])
+        child = {"workflowId": "child", "workflowType": SAMPLE, "taskList": {"name": "children"}}
+        first = decision("StartChildWorkflowExecution", childPolicy=child_policy, **child)
+        second = decision("ScheduleActivityTask", activityId="a", activityType=SAMPLE, heartbeatTimeout="10")
+        self.look()
+        self.work([first, second, *more], None)
+
+    @rule(workflow_id=workflow_ids)
+    def signal(self, workflow_id: str) -> None:
+        self.attempt(self.unless_open(workflow_id), "SignalWorkflowExecution", workflowId=workflow_id, signalName="s")
+
+    @rule(workflow_id=workflow_ids)
+    def request_cancel(self, workflow_id: str) -> None:
+        self.attempt(self.unless_open(workflow_id), "RequestCancelWorkflowExecution", workflowId=workflow_id)
+
+    @rule(workflow_id=workflow_ids, policy=rarely(policies))
+    def terminate(self, workflow_id: str, policy: list[str]) -> None:
+        for override in policy:
+            expected = self.unless_open(workflow_id)
+            self.attempt(expected, "TerminateWorkflowExecution", workflowId=workflow_id, childPolicy=override)
+
+    @rule(family=st.sampled_from(["Activity", "Workflow"]), action=st.sampled_from(["Register", "Deprecate", "Delete"]))
+    def change_spare_type(self, family: str, action: str) -> None:
+        self.change_type(family, action)
+
+    @rule(family=st.sampled_from(["Activity", "Workflow"]))
+    def undeprecate_spare_type(self, family: str) -> None:
+        self.change_type(family, "Undeprecate")
+
+    def change_type(self, family: str, action: str) -> None:
+        outcome = TYPE_RULES[action, self.model.types[family]]
+        named = SPARE if action == "Register" else {f"{family.lower()}Type": SPARE}
+        if action == "Register":
+            named = named | _defaults(family)
+        self.attempt(outcome if outcome.endswith("Fault") else None, f"{action}{family}Type", **named)
+        if not outcome.endswith("Fault"):
+            self.model.types[family] = outcome
+
+    @rule(once=rarely(st.none()))
+    def deprecate_the_domain_for_a_moment(self, once: list[None]) -> None:
+        if not once:
+            return
+        self.bench.call("DeprecateDomain", name="test", domain=None)
+        self.attempt(UNKNOWN, "StartWorkflowExecution", workflowId="new", workflowType=SAMPLE)
+        self.bench.call("UndeprecateDomain", name="test", domain=None)
+        for family in ("Activity", "Workflow"):
+            self.bench.call(f"Undeprecate{family}Type", **{f"{family.lower()}Type": SAMPLE})
+            if self.model.types[family] == "REGISTERED":
+                self.model.types[family] = "DEPRECATED"
+
+    # --- deciders and workers ------------------------------------------------------------------------------
 
     @rule(batch=batches, sticky=stickiness)
     def work(self, batch: list[dict[str, Any]], sticky: str | None) -> None:
-        """A good decider: polls and decides at once."""
+        """A good decider: polls what is to be decided and decides at once."""
         for task_list in LISTS:
-            task = self.bench.poll(task_list=task_list)
+            task = self.poll("decision", task_list)
             if task is not None:
-                self.decisions.append(task)
-                self.complete(len(self.decisions) - 1, batch, sticky)
+                self.complete(task, batch, sticky)
                 return
+
+    @rule(batch=batches, end=closing)
+    def work_children(self, batch: list[dict[str, Any]], end: dict[str, Any]) -> None:
+        """A child has children, or continues as new, or closes."""
+        task = self.poll("decision", "children")
+        if task is not None:
+            self.complete(task, [*(one for one in batch if one["decisionType"] not in CLOSING), end], None)
 
     @rule(batch=batches)
     def work_more(self, batch: list[dict[str, Any]]) -> None:
         self.work(batch, None)
 
-    @rule(task_list=st.sampled_from(LISTS), size=st.sampled_from([0, 2]), previous=st.booleans())
-    def poll_decision(self, task_list: str, size: int, previous: bool) -> None:
-        task = self.bench.poll(task_list=task_list, maximumPageSize=size, startAtPreviousStartedEvent=previous)
+    @rule(task_list=st.sampled_from(LISTS), size=st.sampled_from([0, 2]), previous=st.booleans(), reverse=st.booleans())
+    def poll_decision(self, task_list: str, size: int, previous: bool, reverse: bool) -> None:
+        given = {"startAtPreviousStartedEvent": previous, "reverseOrder": reverse}
+        task = self.poll("decision", task_list, maximumPageSize=size, **given)
         if task is not None:
-            self.check_decision_task(task, task_list, previous)
+            self.check_pages(task, task_list, previous=previous, reverse=reverse)
             self.decisions.append(task)
 
-    @rule(outcome=st.sampled_from(["Completed", "Failed", "Canceled"]))
-    def run_activity(self, outcome: str) -> None:
-        """A good worker: polls and answers at once."""
-        task = self.bench.poll("activity", "work")
+    @rule(outcome=st.sampled_from(["Completed", "Failed", "Canceled"]), beats=st.booleans())
+    def run_activity(self, outcome: str, beats: bool) -> None:
+        """A good worker: polls and answers at once, or after a heartbeat."""
+        task = self.poll("activity", "work")
         if task is not None:
-            self.attempt(f"RespondActivityTask{outcome}", domain=None, taskToken=task["taskToken"])
+            if beats:
+                self.beat(task, None)
+            self.attempt(None, f"RespondActivityTask{outcome}", domain=None, taskToken=task["taskToken"])
 
     @rule()
     def poll_activity(self) -> None:
-        task = self.bench.poll("activity", "work")
+        task = self.poll("activity", "work")
         if task is not None:
             self.activities.append(task)
 
-    @rule(task_list=st.sampled_from(LISTS))
-    def park(self, task_list: str) -> None:
-        answer = self.bench.park(task_list=task_list)
-        if isinstance(answer, dict):
-            self.decisions.append(answer)
+    @rule(key=st.sampled_from(LIST_NAMES))
+    def park(self, key: tuple[str, str]) -> None:
+        first = self.model.first(*key)
+        answer = self.bench.park(*key)
+        if isinstance(answer, int):
+            assert not first
+            self.parked[answer] = key
+        else:
+            self.check_task(*key, answer, first)
+            (self.activities if key[0] == "activity" else self.decisions).append(answer)
+
+    @precondition(lambda self: self.parked)
+    @rule(data=st.data())
+    def vanish(self, data: st.DataObject) -> None:
+        """A parked client is gone, or its hold ended."""
+        waiter = data.draw(st.sampled_from(sorted(self.parked)))
+        del self.parked[waiter]
+        self.bench.engine.drop_waiter(waiter)
 
     @rule()
     def collect(self) -> None:
@@ -143,17 +207,24 @@ class EngineMachine(RuleBasedStateMachine):
             (self.activities if "activityId" in task else self.decisions).append(task)
         self.bench.delivered.clear()
 
-    @rule(kind=st.sampled_from(["decision", "activity"]))
-    def poll_and_vanish(self, kind: str) -> None:
+    @rule(data=st.data())
+    def poll_and_vanish(self, data: st.DataObject) -> None:
         """The client is gone before its answer is written."""
-        if self.bench.poll(kind, "main" if kind == "decision" else "work") is not None:
+        busy = [key for key in LIST_NAMES if self.model.ready(*key)]
+        if busy:
+            assert self.poll(*data.draw(st.sampled_from(busy))) is not None
             self.lose_an_answer()
 
     @precondition(lambda self: self.bench.handoffs)
     @rule()
     def lose_an_answer(self) -> None:
+        """Un-start (4.2): possible exactly while the Started event is the last and nothing used the task."""
         waiter, transition = self.bench.handoffs.popitem()
+        assert transition.started is not None
+        kind, execution_id, scheduled_id = transition.started
+        possible = self.model.started_last(kind, execution_id, scheduled_id)
         undone = self.bench.engine.undo_handoff(transition, self.bench.now)
+        assert (undone is not None) == (possible and (execution_id, scheduled_id) not in self.beaten)
         if undone is not None:
             self.bench.commit(undone)
             self.bench.delivered.pop(waiter, None)
@@ -162,41 +233,49 @@ class EngineMachine(RuleBasedStateMachine):
     @rule(data=st.data(), batch=batches, sticky=stickiness)
     def decide(self, data: st.DataObject, batch: list[dict[str, Any]], sticky: str | None) -> None:
         """A slow decider answers a task polled some time ago."""
-        self.complete(data.draw(st.integers(0, len(self.decisions) - 1)), batch, sticky)
+        self.complete(self.decisions.pop(data.draw(st.integers(0, len(self.decisions) - 1))), batch, sticky)
 
-    def complete(self, number: int, batch: list[dict[str, Any]], sticky: str | None) -> None:
-        task = self.decisions.pop(number)
-        given = {} if sticky is None else {"taskList": {"name": "host"}, "taskListScheduleToStartTimeout": sticky}
-        self.attempt("RespondDecisionTaskCompleted", domain=None, taskToken=task["taskToken"], decisions=batch, **given)
+    def complete(self, task: dict[str, Any], batch: list[dict[str, Any]], sticky: str | None) -> None:
+        given: dict[str, Any] = {} if sticky is None else {"taskList": {"name": "host"}}
+        if sticky:
+            given["taskListScheduleToStartTimeout"] = sticky
+        if len(batch) % 2:
+            given["executionContext"] = f"after {task['startedEventId']}"
+        expected = None if self.model.is_live("decision", task) else UNKNOWN
+        token = task["taskToken"]
+        self.attempt(expected, "RespondDecisionTaskCompleted", domain=None, taskToken=token, decisions=batch, **given)
 
     @precondition(lambda self: self.activities)
     @rule(data=st.data(), outcome=st.sampled_from(["Completed", "Failed", "Canceled"]))
     def respond(self, data: st.DataObject, outcome: str) -> None:
         task = data.draw(st.sampled_from(self.activities))
-        self.attempt(f"RespondActivityTask{outcome}", domain=None, taskToken=task["taskToken"])
+        expected = None if self.model.is_live("activity", task) else UNKNOWN
+        self.attempt(expected, f"RespondActivityTask{outcome}", domain=None, taskToken=task["taskToken"])
 
     @precondition(lambda self: self.activities)
     @rule(data=st.data(), details=st.sampled_from([None, "x"]))
     def heartbeat(self, data: st.DataObject, details: str | None) -> None:
-        task = data.draw(st.sampled_from(self.activities))
-        self.attempt("RecordActivityTaskHeartbeat", domain=None, taskToken=task["taskToken"], details=details)
+        self.beat(data.draw(st.sampled_from(self.activities)), details)
 
-    @rule(workflow_id=workflow_ids)
-    def signal(self, workflow_id: str) -> None:
-        self.attempt("SignalWorkflowExecution", workflowId=workflow_id, signalName="s")
+    def beat(self, task: dict[str, Any], details: str | None) -> None:
+        live = self.model.is_live("activity", task)
+        token = task["taskToken"]
+        expected = None if live else UNKNOWN
+        answer = self.attempt(expected, "RecordActivityTaskHeartbeat", domain=None, taskToken=token, details=details)
+        if live:
+            known = self.model.find(task["workflowExecution"])
+            assert answer == {"cancelRequested": self.model.is_cancel_requested(task)}
+            scheduled_id = histories.attributes(known.events[task["startedEventId"] - 1])["scheduledEventId"]
+            self.beaten.add((known.execution_id, scheduled_id))
 
-    @rule(workflow_id=workflow_ids)
-    def request_cancel(self, workflow_id: str) -> None:
-        self.attempt("RequestCancelWorkflowExecution", workflowId=workflow_id)
-
-    @rule(workflow_id=workflow_ids, policy=rarely(policies))
-    def terminate(self, workflow_id: str, policy: list[str]) -> None:
-        for override in policy:
-            self.attempt("TerminateWorkflowExecution", workflowId=workflow_id, childPolicy=override)
+    # --- time and crashes ----------------------------------------------------------------------------------
 
     @rule(seconds=st.sampled_from([0.0, 0.5, 2.0, 5.0]), long=rarely(st.sampled_from([100.0, 90000.0])))
     def advance(self, seconds: float, long: list[float]) -> None:
         self.bench.advance(sum(long, seconds))
+        self.look()
+        for known in self.model.open():
+            known.chronicle.check_not_overdue(self.bench.now)
 
     @rule(seconds=st.sampled_from([0.5, 30.0]), back=st.booleans())
     def jump(self, seconds: float, back: bool) -> None:
@@ -207,7 +286,7 @@ class EngineMachine(RuleBasedStateMachine):
     def crash(self) -> None:
         self.bench.expire()
         before = snapshot(self.bench.engine)
-        self.bench.reload()
+        self.reload()
         assert snapshot(self.bench.engine) == before
 
     @rule(workflow_id=workflow_ids)
@@ -215,99 +294,204 @@ class EngineMachine(RuleBasedStateMachine):
         before = copy.deepcopy(snapshot(self.bench.engine))
         params = {"domain": "test", "workflowId": workflow_id, "signalName": "lost"}
         with contextlib.suppress(core.Fault):
-            self.bench.engine.call("000000000000", "SignalWorkflowExecution", params, self.bench.now, b"e" * 32)
-        self.bench.reload()
+            self.bench.engine.call(ACCOUNT, "SignalWorkflowExecution", params, self.bench.now, b"e" * 32)
+        self.reload()
         assert snapshot(self.bench.engine) == before
 
-    @invariant()
-    def histories_are_sound(self) -> None:
-        for execution_id, header in headers(self.bench.engine).items():
-            stored = self.bench.journal.history(execution_id)
-            if self.checked.get(execution_id) == len(stored) or header.purging:
-                continue
-            self.checked[execution_id] = len(stored)
-            events = histories.parse(stored)
-            histories.check(events)
-            assert len(events) <= LIMITS.history_events
-            assert (header.close_status is not None) == (events[-1]["eventType"] in histories.CLOSE)
+    def reload(self) -> None:
+        self.bench.reload()
+        self.look()
+        self.model.reloaded()
+        self.parked.clear()
+
+    # --- looking -------------------------------------------------------------------------------------------
+
+    @rule(reverse=st.booleans(), size=st.sampled_from([0, 1, 2]), workflow_id=rarely(workflow_ids))
+    def list_open(self, reverse: bool, size: int, workflow_id: list[str]) -> None:
+        given = {"startTimeFilter": ANY_TIME} | _only(workflow_id)
+        found = self.walk("ListOpenWorkflowExecutions", "executionInfos", size, reverseOrder=reverse, **given)
+        wanted = [one for one in self.model.open() if one.workflow_id in (workflow_id or [one.workflow_id])]
+        wanted.sort(key=lambda known: (known.chronicle.start_ms, known.run_id), reverse=not reverse)
+        assert [info["execution"]["runId"] for info in found] == [known.run_id for known in wanted]
+        assert self.bench.call("CountOpenWorkflowExecutions", **given) == {"count": len(wanted), "truncated": False}
+
+    @rule(
+        reverse=st.booleans(), size=st.sampled_from([0, 1, 2]), by_close=st.booleans(), workflow_id=rarely(workflow_ids)
+    )
+    def list_closed(self, reverse: bool, size: int, by_close: bool, workflow_id: list[str]) -> None:
+        given = {"closeTimeFilter" if by_close else "startTimeFilter": ANY_TIME} | _only(workflow_id)
+        found = self.walk("ListClosedWorkflowExecutions", "executionInfos", size, reverseOrder=reverse, **given)
+        listed = [self.model.find(info["execution"]) for info in found]
+        assert listed == sorted(
+            listed,
+            key=lambda known: (known.chronicle.last_ms if by_close else known.chronicle.start_ms, known.run_id),
+            reverse=not reverse,
+        )
+        self.check_all_that_is_visible(listed, workflow_id)
+        assert self.bench.call("CountClosedWorkflowExecutions", **given)["count"] == len(listed)
+
+    def check_all_that_is_visible(self, listed: list[Known], workflow_id: list[str]) -> None:
+        closed = [known for known in self.model.runs.values() if not known.open]
+        asked = [known for known in closed if known.workflow_id in (workflow_id or [known.workflow_id])]
+        found = {known.execution_id for known in listed}
+        assert found >= {known.execution_id for known in asked if self.model.is_visible(known) is True}
+        assert not found & {known.execution_id for known in asked if self.model.is_visible(known) is False}
+        assert found <= {known.execution_id for known in asked}
+
+    @precondition(lambda self: self.model.runs)
+    @rule(data=st.data(), reverse=st.booleans(), size=st.sampled_from([0, 1, 3]))
+    def read_a_history(self, data: st.DataObject, reverse: bool, size: int) -> None:
+        known = self.model.runs[data.draw(st.sampled_from(sorted(self.model.runs)))]
+        given = {"execution": {"workflowId": known.workflow_id, "runId": known.run_id}, "reverseOrder": reverse}
+        visible = self.model.is_visible(known)
+        if visible is False:
+            self.attempt(UNKNOWN, "GetWorkflowExecutionHistory", **given)
+        elif visible:
+            found = self.walk("GetWorkflowExecutionHistory", "events", size, **given)
+            assert found == (known.events[::-1] if reverse else known.events)
 
     @invariant()
-    def scheduled_tasks_are_offered(self) -> None:
-        world = self.bench.engine._world
-        offered = {task for tasks in world.matching.ready_tasks().values() for task in tasks}
-        assert offered <= scheduled(world)
-        missing = {task for task in scheduled(world) - offered if world.pollable(task) is not None}
-        assert not missing
+    def everything_agrees(self) -> None:
+        try:
+            for known in self.look():
+                if self.model.is_visible(known):
+                    self.check_description(known)
+            for kind, name in LIST_NAMES:
+                ready = self.model.ready(kind, name)
+                counted = self.bench.call(f"CountPending{kind.capitalize()}Tasks", taskList={"name": name})
+                assert counted == {"count": len(ready), "truncated": False}, (kind, name, ready)
+            self.check_parked()
+        except AssertionError:
+            hypothesis.note(self.model.show())
+            raise
 
     def teardown(self) -> None:
         self.crash()
-        for execution_id in list(self.bench.engine._world.open):
-            assert self.bench.engine._world.open[execution_id].events == list(self.bench.journal.history(execution_id))
-        for kind, task_list in [*(("decision", name) for name in LISTS), ("activity", "work")]:
-            while self.bench.poll(kind, task_list) is not None:
-                pass
-        assert not {task for task in scheduled(self.bench.engine._world) if self.bench.engine._world.pollable(task)}
+        visible = {
+            (known.workflow_id, known.run_id): known.events
+            for known in self.model.runs.values()
+            if self.model.is_visible(known)
+        }
+        histories.check_together(visible)
+        for kind, name in LIST_NAMES:
+            for _ in self.model.ready(kind, name):
+                assert self.poll(kind, name) is not None
+            assert self.poll(kind, name) is None
 
-    def attempt(self, operation: str, **params: Any) -> None:
-        """A command that may come too late; a fault leaves nothing changed."""
-        before = copy.deepcopy(snapshot(self.bench.engine))
+    # --- steps with their checks ---------------------------------------------------------------------------
+
+    def look(self) -> list[Known]:
+        """Let the model see what happened; forget parked polls that were answered."""
+        for waiter in self.parked.keys() & self.bench.delivered.keys():
+            del self.parked[waiter]
+        return self.model.look()
+
+    def attempt(self, fault: str | None, operation: str, **params: Any) -> Any:
+        """A command that ends with the fault the model expects, or succeeds; a fault leaves nothing changed."""
+        before = None if fault is None else copy.deepcopy(snapshot(self.bench.engine))
         try:
-            self.bench.call(operation, **params)
-        except core.Fault as fault:
-            self.refused(fault, before)
+            answer = self.bench.call(operation, **params)
+        except core.Fault as raised:
+            if raised.code != fault:
+                raise
+            unchanged = snapshot(self.bench.engine) == before
+        else:
+            assert fault is None, f"{operation} succeeded"
+            return answer
+        assert unchanged
+        return None
 
-    def refused(self, fault: core.Fault, before: dict[str, Any]) -> None:
-        assert fault.code in EXPECTED, fault
-        assert snapshot(self.bench.engine) == before
+    def unless_open(self, workflow_id: str) -> str | None:
+        return UNKNOWN if self.model.current(workflow_id) is None else None
 
-    def check_decision_task(self, task: dict[str, Any], task_list: str, from_previous: bool) -> None:
+    def poll(self, kind: str, name: str, **params: Any) -> dict[str, Any] | None:
+        first = self.model.first(kind, name)
+        task = self.bench.poll(kind, name, **params)
+        if task is None:
+            assert not first
+        else:
+            self.check_task(kind, name, task, first)
+        return task
+
+    def check_task(self, kind: str, name: str, task: dict[str, Any], first: set[tuple[str, int, int]]) -> None:
+        """It is one of those that had to come first, and tells what its history tells."""
+        self.look()
+        known = self.model.find(task["workflowExecution"])
+        started = known.events[task["startedEventId"] - 1]
+        block = histories.attributes(started)
+        assert (kind, known.execution_id, block["scheduledEventId"]) in first
+        assert started["eventType"] == f"{kind.capitalize()}TaskStarted"
+        assert started is known.events[-1]
+        if kind == "decision":
+            assert task["previousStartedEventId"] == known.chronicle.decision.previous_started_id
+            assert task["workflowType"] == known.chronicle.started["workflowType"]
+        else:
+            scheduled = histories.attributes(known.events[block["scheduledEventId"] - 1])
+            assert (task["activityId"], task["activityType"]) == (scheduled["activityId"], scheduled["activityType"])
+
+    def check_pages(self, task: dict[str, Any], task_list: str, *, previous: bool, reverse: bool) -> None:
         events, page = list(task["events"]), task
         while "nextPageToken" in page:
             given = {"taskList": {"name": task_list}, "maximumPageSize": 3}
             page = self.bench.call("PollForDecisionTask", nextPageToken=page["nextPageToken"], **given)
             assert page["taskToken"] == task["taskToken"]
             events += page["events"]
-        first = task["previousStartedEventId"] if from_previous and task["previousStartedEventId"] else 1
-        assert [event["eventId"] for event in events] == list(range(first, task["startedEventId"] + 1))
+        first = task["previousStartedEventId"] if previous and task["previousStartedEventId"] else 1
+        wanted = self.model.find(task["workflowExecution"]).events[first - 1 : task["startedEventId"]]
+        assert events == (wanted[::-1] if reverse else wanted)
+
+    def check_description(self, known: Known) -> None:
+        detail, chronicle = self.bench.describe(known.run_id, known.workflow_id), known.chronicle
+        info, items = detail["executionInfo"], chronicle.items
+        assert info["executionStatus"] == ("OPEN" if known.open else "CLOSED")
+        assert info["cancelRequested"] == chronicle.cancel_requested
+        assert info["startTimestamp"] == known.events[0]["eventTimestamp"]
+        assert info.get("closeTimestamp") == (None if known.open else known.closed_s)
+        assert detail["openCounts"] == {
+            "openActivityTasks": len(items.activities),
+            "openDecisionTasks": int(chronicle.decision.scheduled_id > 0),
+            "openTimers": len(items.timers),
+            "openChildWorkflowExecutions": len(items.children),
+            "openLambdaFunctions": 0,
+        }
+        activity = [one["eventTimestamp"] for one in known.events if one["eventType"].startswith("ActivityTask")]
+        assert detail.get("latestActivityTaskTimestamp") == (activity[-1] if activity else None)
+        completed = [histories.attributes(one) for one in known.events if one["eventType"] == "DecisionTaskCompleted"]
+        contexts = [block["executionContext"] for block in completed if "executionContext" in block]
+        assert detail.get("latestExecutionContext") == (contexts[-1] if contexts else None)
+
+    def check_parked(self) -> None:
+        """No task waits where a poll is parked, and every parked poll is where it was parked."""
+        for kind, name in set(self.parked.values()):
+            assert not self.model.ready(kind, name)
+        assert self.bench.engine.statistics().parked == len(self.parked)
+
+    def walk(self, operation: str, member: str, size: int, **params: Any) -> list[dict[str, Any]]:
+        """All pages of a listing."""
+        page = self.bench.call(operation, maximumPageSize=size, **params)
+        found = list(page[member])
+        while "nextPageToken" in page:
+            page = self.bench.call(operation, maximumPageSize=size, nextPageToken=page["nextPageToken"], **params)
+            assert page[member]
+            found += page[member]
+        return found
 
 
-def headers(engine: core.Engine) -> dict[int, Any]:
-    world = engine._world
-    return {key: execution.header for key, execution in world.open.items()} | world.closed
+def _only(workflow_id: list[str]) -> dict[str, Any]:
+    return {"executionFilter": {"workflowId": workflow_id[0]}} if workflow_id else {}
 
 
-def scheduled(world: Any) -> set[core.TaskRef]:
-    """Tasks that are scheduled and neither started nor queued behind a started one."""
-    found = set()
-    for execution in world.open.values():
-        decision_task = execution.decision
-        if decision_task.scheduled_id and not decision_task.started_id:
-            found.add(core.TaskRef("decision", execution.id, decision_task.scheduled_id))
-        for activity in execution.activities.values():
-            if not activity.started_id:
-                found.add(core.TaskRef("activity", execution.id, activity.scheduled_id))
-    return found
-
-
-def snapshot(engine: core.Engine) -> dict[str, Any]:
-    """Everything an engine knows that is not a parked poll."""
-    world = engine._world
-    live = {}
-    for entry in world.deadlines._heap:
-        at_ms = world.instant(entry.kind, entry.execution_id, entry.reference)
-        if at_ms is not None:
-            live[entry.kind, entry.execution_id, entry.reference] = at_ms
+def _defaults(family: str) -> dict[str, Any]:
+    if family == "Activity":
+        timeouts = ("ScheduleToStart", "ScheduleToClose", "StartToClose", "Heartbeat")
+        return {"defaultTaskList": {"name": "work"}} | {f"defaultTask{name}Timeout": "NONE" for name in timeouts}
     return {
-        "domains": world.domains,
-        "open": world.open,
-        "closed": world.closed,
-        "runs": world.runs,
-        "current": world.current,
-        "next": world.next_execution_id,
-        "deadlines": live,
-        "ready": world.matching.ready_tasks(),
+        "defaultTaskList": {"name": "children"},
+        "defaultExecutionStartToCloseTimeout": "60",
+        "defaultTaskStartToCloseTimeout": "4",
+        "defaultChildPolicy": "ABANDON",
     }
 
 
-EngineMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=60)
+EngineMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=50, print_blob=True)
 TestEngine = EngineMachine.TestCase

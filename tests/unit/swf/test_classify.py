@@ -64,6 +64,14 @@ def test_eucalyptus_refuses_with_a_validation_error() -> None:
     assert type(classify.coded("ValidationError", "Value for name is invalid", "x")) is swf.Invalid
 
 
+def test_the_refusal_of_a_system_only_service_is_permanent_and_says_what_to_do() -> None:
+    text = "This service is for system accounts only: account 123456789012 is not permitted to use it"
+    refusal = classify.coded("ValidationError", text, "PollForDecisionTask")
+    assert isinstance(refusal, swf.Denied)
+    assert isinstance(refusal, errors.Permanent)
+    assert all(part in str(refusal) for part in (text, "administrator", "ELBFLOW_ENGINE_SYSTEM_ONLY"))
+
+
 TRANSPORT = [
     (
         exceptions.EndpointConnectionError(endpoint_url=URL, error=aiohttp.ClientConnectorError(KEY, OSError())),

@@ -1,17 +1,19 @@
-"""``elbflow-engine serve``: the embedded SWF engine as a process."""
+"""``elbflow-engine``: the embedded SWF engine as a process, and the care of its journal."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
 from collections.abc import Sequence
 
 import pydantic
 import structlog
+import yarl
 
 from elbflow import service
-from elbflow_engine import journal, meters, server
+from elbflow_engine import console, journal, maintenance, meters, server
 from elbflow_engine.settings import EngineSettings
 
 log = structlog.get_logger()
@@ -20,6 +22,8 @@ _EXAMPLE = """\
 examples:
   elbflow-engine serve --data-dir /var/lib/elbflow-engine --port 8700
   elbflow-engine serve --data-dir :memory: --port 0 --hold 5
+  elbflow-engine backup engine-monday.sqlite3 --data-dir /var/lib/elbflow-engine
+  elbflow-engine check --data-dir /var/lib/elbflow-engine
   aws swf list-domains --registration-status REGISTERED --endpoint-url http://127.0.0.1:8700
 
 Every option is also a variable: --data-dir is ELBFLOW_ENGINE_DATA_DIR, --admin-port is ELBFLOW_SERVICE_PORT.
@@ -31,20 +35,36 @@ _OPTIONS = (
     ("--data-dir", "engine_data_dir", f"DIR|{journal.MEMORY}"),
     ("--auth", "engine_auth", "off|static"),
     ("--keys", "engine_keys", "FILE"),
+    ("--system-only", "engine_system_only", "true|false"),
+    ("--system-roles", "engine_system_roles", "NAME,..."),
     ("--hold", "engine_hold_s", "SECONDS"),
     ("--region", "engine_region", "NAME"),
     ("--max-polls", "engine_max_polls", "N"),
+    ("--max-polls-per-account", "engine_max_polls_per_account", "N"),
+    ("--max-polls-per-domain", "engine_max_polls_per_domain", "N"),
+    ("--max-polls-per-list", "engine_max_polls_per_list", "N"),
+    ("--tenant-shares", "engine_tenant_shares", "DOMAIN=N,..."),
+    ("--access-log", "engine_access_log", "SHARE"),
+    ("--max-connections", "engine_max_connections", "N"),
     ("--throttle-scale", "engine_throttle_scale", "FACTOR"),
     ("--admin-host", "service_host", "HOST"),
     ("--admin-port", "service_port", "PORT"),
+    ("--console", "engine_console", "on|off"),
+    ("--console-hosts", "engine_console_hosts", "NAME,..."),
     ("--log-level", "log_level", "LEVEL"),
     ("--log-format", "log_format", "json|console"),
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit code. 0 drained, 1 crashed, 2 usage, 78 the journal or the machine is unfit."""
-    options = service.given(_parser().parse_args(arguments))
+    """Run the command line; the exit code.
+
+    0 drained or done, 1 crashed or failed, 2 usage, 78 the journal or the machine is unfit to serve.
+    """
+    parsed = _parser().parse_args(arguments)
+    if maintenance.concerns(parsed):
+        return maintenance.run(parsed)
+    options = service.given(parsed)
     try:
         settings = EngineSettings(**options)
         configuration = settings.configuration()
@@ -54,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     async def run(process: service.Process) -> None:
         try:
-            await _serve(process, configuration)
+            await _serve(process, settings, configuration)
         except journal.JournalUnusable as error:
             log.error("journal_unusable", reason=str(error))
             unusable.append(error)
@@ -63,15 +83,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return service.EXIT_UNUSABLE if unusable else code
 
 
-async def _serve(process: service.Process, configuration: server.Configuration) -> None:
+async def _serve(process: service.Process, settings: EngineSettings, configuration: server.Configuration) -> None:
     """Serve until the process is told to stop, then drain. Returns within 5 seconds after the signal."""
-    async with server.serve(configuration, meters.Meters(process.registry)) as engine:
+    meter = meters.Meters(process.registry, settings.engine_access_log)
+    async with server.serve(configuration, meter) as engine:
         process.add_readiness("journal", engine.problem)
         process.add_remaining("parked_polls", lambda: engine.parked)
-        await process.serve_admin()
-        process.ready()
-        await process.stopping.wait()
-        await _drain(engine, process)
+        with contextlib.closing(console.Console(engine.source, settings.console_hosts)) as pages:
+            if settings.engine_console == "on":
+                pages.attach(process.app)
+            _lead_to_console(engine, settings, await process.serve_admin())
+            process.ready()
+            await process.stopping.wait()
+            pages.end_live()
+            await _drain(engine, process)
+
+
+def _lead_to_console(engine: server.Server, settings: EngineSettings, admin_url: str) -> None:
+    """Log where the console is. Only an engine that believes everybody tells everybody."""
+    if settings.engine_console == "off":
+        return
+    url = yarl.URL(admin_url)
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognised, not bound
+    shown = url.with_host(everywhere.get(url.host or "", url.host or "")).with_path(console.PREFIX)
+    log.info("console_serving", url=str(shown))
+    if settings.engine_auth == "off":
+        engine.lead_to_console(str(shown))
 
 
 async def _drain(engine: server.Server, process: service.Process) -> None:
@@ -101,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     service.add_options(serve, EngineSettings, _OPTIONS)
+    maintenance.add_commands(commands)
     return parser
 
 

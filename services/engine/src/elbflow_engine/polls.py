@@ -12,10 +12,15 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import structlog
+
 from elbflow_engine import core, driver, holds, meters
+
+log = structlog.get_logger()
 
 DRAIN_SPREAD_S = 0.7
 DRAIN_SLICE = 200
+_NO_ROOM = frozenset({"LimitExceededFault", "ThrottlingException"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,8 @@ class HoldTime:
 class Outcome:
     """How a poll ended: with the ``started`` task's transition or, at the end of its hold, with none.
 
-    ``met`` is the loop time at which the task met the poll (or the hold ended); ``waited_s`` the time parked.
+    ``met`` is the instant (:func:`meters.instant`) from which both the task was pollable and the poll was there, or at
+    which the hold ended; ``waited_s`` the time parked.
     """
 
     started: core.Transition | None
@@ -53,7 +59,12 @@ class _Poll:
     alive: Callable[[], bool]
     arrived: float
     ends: float
+    parked_since: float | None = None
     future: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def waited_s(self) -> float:
+        """Seconds since it was parked, 0 if it never was."""
+        return 0.0 if self.parked_since is None else meters.instant() - self.parked_since
 
 
 class Polls:
@@ -64,11 +75,12 @@ class Polls:
         self._hold = hold
         self._meter = meter
         self._chance = chance
-        self._loop = asyncio.get_running_loop()
         self._waiters = itertools.count(1)
         self._parked: dict[int, _Poll] = {}
         self._holds = holds.Holds(self._hold_ended)
         self._draining = False
+        self._owed: list[Outcome] = []
+        """Tasks that could not be taken back because the journal could not be written."""
         engine.on_handoff = self._met
         engine.on_reload = self._offer_again
 
@@ -81,35 +93,33 @@ class Polls:
     def draining(self) -> bool:
         return self._draining
 
-    async def poll(self, account: str, operation: str, params: core.Object, alive: Callable[[], bool]) -> Outcome:
-        """Wait for a task until the hold ends. ``alive`` tells whether the client's connection still stands.
+    async def poll(
+        self,
+        account: str,
+        operation: str,
+        params: core.Object,
+        alive: Callable[[], bool],
+        *,
+        hold_s: float = math.inf,
+    ) -> Outcome:
+        """Wait for a task until the hold ends. ``alive`` tells whether the client's connection still stands;
+        ``hold_s`` may shorten the hold, never prolong it.
 
         The answer must be written next; when that fails, give the outcome to :meth:`take_back`. Cancelled, the poll
         leaves its place at once, and a task on its way to it goes back to its list.
         Raises :class:`core.Fault` and :class:`driver.Unavailable`.
         """
-        self._driver.check_serving()
-        if self._draining:
-            raise driver.Unavailable("The service is shutting down")
-        arrived = self._loop.time()
-        poll = _Poll(
-            next(self._waiters),
-            account,
-            operation,
-            params,
-            alive,
-            arrived,
-            arrived + self._hold.draw(self._chance),
-        )
+        arrived = meters.instant()
+        self._check_serving()
+        rank = await self._driver.enter(account, operation, params)
+        durable: asyncio.Future[None] | None = None
         try:
-            self._offer(poll)
-        except core.Fault as fault:
-            if fault.code == "LimitExceededFault":
-                self._meter.poll_ended("limit")
-            raise
-        except Exception as error:
-            self._driver.distrust(error)
-            raise
+            self._check_serving()
+            ends = arrived + min(hold_s, self._hold.draw(self._chance))
+            poll = _Poll(next(self._waiters), account, operation, params, alive, arrived, ends)
+            durable = self._begin(poll)
+        finally:
+            self._driver.leave(rank, durable)
         try:
             return await poll.future
         except asyncio.CancelledError:
@@ -118,7 +128,10 @@ class Polls:
 
     def take_back(self, outcome: Outcome) -> None:
         """The answer could not be written: offer its task to the next poll, if nobody can have seen it."""
-        if outcome.started is None or self._driver.recovering:
+        if outcome.started is None:
+            return
+        if self._driver.recovering:
+            self._owed.append(outcome)
             return
         try:
             undone = self._driver.engine.undo_handoff(outcome.started, self._driver.now())
@@ -126,13 +139,18 @@ class Polls:
             self._driver.distrust(error)
             return
         if undone is not None:
-            self._meter.unstarted.inc()
-            self._driver.commit(undone)
+            self._meter.unstarted()
+            self._driver.commit(undone).add_done_callback(lambda done: self._taken_back(done, outcome))
+
+    def _taken_back(self, done: asyncio.Future[None], outcome: Outcome) -> None:
+        if not done.cancelled() and done.exception() is not None:
+            self._owed.append(outcome)
 
     async def drain(self) -> None:
         """Refuse new polls and answer the parked ones empty, within a second."""
         self._draining = True
         waiting = list(self._parked.values())
+        log.info("engine_draining", parked_polls=len(waiting))
         slices = math.ceil(len(waiting) / DRAIN_SLICE)
         for number in range(slices):
             for poll in waiting[number * DRAIN_SLICE : (number + 1) * DRAIN_SLICE]:
@@ -145,34 +163,58 @@ class Polls:
         """Stop the timer of the holds."""
         self._holds.close()
 
-    def _offer(self, poll: _Poll) -> None:
-        outcome = self._driver.engine.poll(poll.account, poll.operation, poll.params, self._driver.now(), poll.waiter)
+    def _check_serving(self) -> None:
+        self._driver.check_serving()
+        if self._draining:
+            raise driver.Unavailable("The service is shutting down")
+
+    def _begin(self, poll: _Poll) -> asyncio.Future[None] | None:
+        """Put a new poll to the core; the commit of the task it got, if it got one."""
+        try:
+            return self._offer(poll)
+        except core.Fault as fault:
+            if fault.code in _NO_ROOM:
+                self._meter.poll_ended("limit")
+            raise
+        except Exception as error:
+            self._driver.distrust(error)
+            raise
+
+    def _offer(self, poll: _Poll, *, admitted: bool = False) -> asyncio.Future[None] | None:
+        now = self._driver.now()
+        outcome = self._driver.engine.poll(
+            poll.account, poll.operation, poll.params, now, poll.waiter, admitted=admitted
+        )
         if isinstance(outcome, core.Parked):
             self._park(poll)
-        else:
-            self._start(poll, outcome)
+            return None
+        return self._start(poll, outcome, poll.arrived)
 
     def _park(self, poll: _Poll) -> None:
+        if poll.parked_since is None:
+            poll.parked_since = meters.instant()
         self._parked[poll.waiter] = poll
-        self._holds.add(poll.waiter, poll.ends - self._loop.time())
+        self._holds.add(poll.waiter, poll.ends - meters.instant())
 
     def _unpark(self, waiter: int) -> _Poll:
         self._holds.discard(waiter)
         return self._parked.pop(waiter)
 
-    def _met(self, handoff: core.Handoff) -> None:
-        self._start(self._unpark(handoff.waiter), handoff.transition)
+    def _met(self, handoff: core.Handoff, pollable_since: float) -> None:
+        poll = self._unpark(handoff.waiter)
+        self._start(poll, handoff.transition, max(poll.arrived, pollable_since))
 
-    def _start(self, poll: _Poll, transition: core.Transition) -> None:
-        met = self._loop.time()
-        outcome = Outcome(transition, met, met - poll.arrived)
-        self._driver.commit(transition).add_done_callback(lambda done: self._started(done, poll, outcome))
+    def _start(self, poll: _Poll, transition: core.Transition, met: float) -> asyncio.Future[None]:
+        outcome = Outcome(transition, met, poll.waited_s())
+        durable = self._driver.commit(transition)
+        durable.add_done_callback(lambda done: self._started(done, poll, outcome))
+        return durable
 
     def _started(self, done: asyncio.Future[None], poll: _Poll, outcome: Outcome) -> None:
         if done.cancelled() or done.exception() is not None:
             self._park_again(poll)
         elif poll.future.done() or not poll.alive():
-            self._meter.dead_waiters.inc()
+            self._meter.dead_waiter()
             self.take_back(outcome)
             poll.future.cancel()
         else:
@@ -201,16 +243,18 @@ class Polls:
         self._unpark(poll.waiter)
         self._driver.engine.drop_waiter(poll.waiter)
         self._meter.poll_ended(result)
-        now = self._loop.time()
         if not poll.future.done():
-            poll.future.set_result(Outcome(None, now, now - poll.arrived))
+            poll.future.set_result(Outcome(None, meters.instant(), poll.waited_s()))
 
     def _offer_again(self) -> None:
-        """A new core knows none of the parked polls: register them, oldest first."""
+        """A new core knows none of the parked polls: register them, oldest first, behind the tasks owed to it."""
+        owed, self._owed = self._owed, []
+        for outcome in owed:
+            self.take_back(outcome)
         for waiter in sorted(self._parked):
             poll = self._unpark(waiter)
             try:
-                self._offer(poll)
+                self._offer(poll, admitted=True)
             except core.Fault as fault:
                 poll.future.set_exception(fault)
             except Exception as error:

@@ -11,18 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
-from aiohttp import http_exceptions, web
+from aiohttp import web
 
 from elbflow import clock as clocks
 from elbflow import service
-from elbflow_engine import core, driver, journal, meters, polls, wire
+from elbflow_engine import console, core, driver, journal, meters, polls, turns, wire
 
 log = structlog.get_logger()
 
-DATABASE_NAME = "engine.sqlite3"
 BACKLOG = 4096
-KEEPALIVE_S = 75.0
-LINGER_S = 2.0
 DRAIN_GRACE_S = 3.5
 DRAIN_IDLE_S = 0.5
 _SHUTDOWN_S = 0.25
@@ -30,7 +27,10 @@ _SHUTDOWN_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """How to run one engine. ``data_dir`` None keeps everything in memory; ``port`` 0 takes a free one."""
+    """How to run one engine. ``data_dir`` None keeps everything in memory; ``port`` 0 takes a free one.
+
+    ``system_only`` admits only administrators and those who act in one of ``system_roles`` (patterns of names).
+    """
 
     authenticator: service.Authenticator
     data_dir: Path | None = None
@@ -38,14 +38,26 @@ class Configuration:
     port: int = 0
     hold: polls.HoldTime = field(default_factory=polls.HoldTime)
     limits: core.Limits = field(default_factory=core.Limits)
+    shares: turns.Shares = field(default_factory=turns.Shares)
     region: str = "us-east-1"
+    system_only: bool = False
+    system_roles: tuple[str, ...] = wire.ELB_ROLES
+    capacity: wire.Capacity = field(default_factory=wire.Capacity)
+
+    @property
+    def rules(self) -> wire.Rules:
+        """Who may use the engine."""
+        return wire.Rules(self.region, self.system_only, self.system_roles)
 
 
 class Server:
-    """A serving engine; :func:`serve` makes it. ``url`` is its endpoint."""
+    """A serving engine; :func:`serve` makes it. ``url`` is its endpoint, ``source`` what its console may read."""
 
-    def __init__(self, url: str, engine: driver.Driver, parked: polls.Polls, endpoint: wire.Endpoint) -> None:
+    def __init__(
+        self, url: str, engine: driver.Driver, parked: polls.Polls, endpoint: wire.Endpoint, source: console.Source
+    ) -> None:
         self.url = url
+        self.source = source
         self._driver = engine
         self._polls = parked
         self._endpoint = endpoint
@@ -57,6 +69,10 @@ class Server:
     def problem(self) -> str | None:
         """Why the engine cannot serve now, or None; for ``/readyz``."""
         return "the journal cannot be written" if self._driver.recovering else None
+
+    def lead_to_console(self, url: str) -> None:
+        """Answer a browser that asks the SWF endpoint for ``/console`` with this address."""
+        self._endpoint.doorway.url = url
 
     @property
     def parked(self) -> int:
@@ -88,17 +104,21 @@ async def serve(configuration: Configuration, meter: meters.Meters) -> AsyncIter
         stack.enter_context(contextlib.closing(listener))
         inputs = await asyncio.to_thread(wire.inputs)
         book = await stack.enter_async_context(journal.Journal.open(_database(configuration), meter))
-        engine = driver.Driver(book, driver.Configuration(configuration.limits, configuration.region), clock, meter)
+        settings = driver.Configuration(configuration.limits, configuration.region, configuration.shares)
+        engine = driver.Driver(book, settings, clock, meter)
         parked = polls.Polls(engine, configuration.hold, meter, random.Random())  # noqa: S311 - jitter
         stack.callback(parked.close)
         stack.push_async_callback(engine.close)
         await engine.start()
         admitted = wire.Admission(configuration.limits.throttle_scale)
-        endpoint = wire.Endpoint(engine, parked, configuration.authenticator, inputs, admitted, meter)
-        runner = await _start(endpoint, listener)
+        known = wire.Callers(configuration.authenticator, configuration.rules)
+        endpoint = wire.Endpoint(engine, parked, known, inputs, admitted, meter)
+        gate = wire.Gate(configuration.capacity, meter.connection_closed)
+        stack.callback(gate.shut)
+        runner = await _start(endpoint, gate, listener)
         stack.push_async_callback(runner.cleanup)
-        server = Server(service.url_of(*listener.getsockname()[:2]), engine, parked, endpoint)
-        meter.watch(server.statistics)
+        source = console.Source(engine, meter, service.VERSION)
+        server = Server(service.url_of(*listener.getsockname()[:2]), engine, parked, endpoint, source)
         log.info("engine_serving", url=server.url, data_dir=str(configuration.data_dir or journal.MEMORY))
         yield server
     log.info("engine_stopped", url=server.url)
@@ -107,39 +127,14 @@ async def serve(configuration: Configuration, meter: meters.Meters) -> AsyncIter
 def _database(configuration: Configuration) -> str:
     if configuration.data_dir is None:
         return journal.MEMORY
-    return str(configuration.data_dir / DATABASE_NAME)
+    return str(configuration.data_dir / journal.FILE_NAME)
 
 
-async def _start(endpoint: wire.Endpoint, listener: socket.socket) -> web.ServerRunner:
-    low_level = web.Server(
-        endpoint.handle,
-        handler_cancellation=True,
-        keepalive_timeout=KEEPALIVE_S,
-        lingering_time=LINGER_S,
-        auto_decompress=False,
-        access_log=None,
-        logger=_HttpLog(),
-    )
-    runner = web.ServerRunner(low_level, shutdown_timeout=_SHUTDOWN_S)
+async def _start(endpoint: wire.Endpoint, gate: wire.Gate, listener: socket.socket) -> web.ServerRunner:
+    runner = web.ServerRunner(wire.Listener(endpoint.handle, gate), shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
     await web.SockSite(runner, listener, backlog=BACKLOG).start()
     return runner
-
-
-class _HttpLog:
-    """aiohttp's logger. Anybody can send bytes that are no HTTP: that is one line, not a traceback."""
-
-    def debug(self, message: str, *arguments: object, **_: object) -> None:
-        log.debug("http", detail=message % arguments)
-
-    def warning(self, message: str, *arguments: object, **_: object) -> None:
-        log.warning("http", detail=message % arguments)
-
-    def exception(self, message: str, *arguments: object, exc_info: BaseException | None = None) -> None:
-        if isinstance(exc_info, http_exceptions.HttpProcessingError):
-            log.info("malformed_http", reason=exc_info.message.splitlines()[0] if exc_info.message else "")
-        else:
-            log.error("http_failed", detail=message % arguments, exc_info=exc_info)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -147,7 +142,9 @@ def _listen(host: str, port: int) -> socket.socket:
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     listener.setblocking(False)
-    options = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
+    # The user timeout replaces the count of probes: at 30 s a single lost probe would end a living connection, and of
+    # thousands that parked together the kernel drops many. 45 s allow for three, at 20, 30 and 40 s.
+    options = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 45_000}
     for name, value in options.items():
         if hasattr(socket, name):
             listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -102,6 +102,11 @@ class Layout:
     def swf_url(self) -> str:
         return f"http://{HOST}:{self.swf_port}"
 
+    @property
+    def console_url(self) -> str:
+        """The engine's console, for a browser."""
+        return f"{self.admin_url('engine')}/console"
+
     def admin_port(self, service: str) -> int:
         """Port of a service's /livez, /readyz and /metrics."""
         return self.base_port + 10 + SERVICES.index(service)

@@ -22,6 +22,7 @@ def describe(where: layout.Layout, keys: credentials.Credentials) -> dict[str, o
         "account": keys.account,
         "access_key_id": keys.administrator.access_key_id,
         "secret_access_key": keys.administrator.secret_access_key,
+        "console": where.console_url,
         "metrics": {service: f"{where.admin_url(service)}/metrics" for service in layout.SERVICES},
         "pids": dict(supervision.pids(where)),
         "data_dir": str(where.data_dir),

@@ -17,6 +17,10 @@ from elbflow.polling.rate import RateGovernor
 TROUBLE_AFTER = 3
 _UNTROUBLED = frozenset({Outcome.TASK, Outcome.FULL_EMPTY})
 _TROUBLE_AT_ONCE = frozenset({Outcome.UNKNOWN_RESOURCE, Outcome.DENIED, Outcome.LIST_LIMIT, Outcome.INVALID})
+_DENIED_ADVICE = (
+    "the credentials may not poll: allow them swf:PollFor*, or, where SWF is open to system accounts only, use those "
+    "of an administrator or of the load-balancing role"
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -100,7 +104,8 @@ class Feedback:
         silent = outcome is Outcome.ABORTED or (outcome in ENDPOINT_FAULTS and self.breaker.is_open)
         if lasting and not silent and lane.trouble is not outcome:
             lane.trouble = outcome
-            _log.warning("poll_lane_in_trouble", **_names(lane), outcome=outcome.value)
+            advice = {"advice": _DENIED_ADVICE} if outcome is Outcome.DENIED else {}
+            _log.warning("poll_lane_in_trouble", **_names(lane), outcome=outcome.value, **advice)
 
 
 def _names(lane: LaneState) -> dict[str, str]:

@@ -7,10 +7,12 @@ from elbflow.service.command import EXIT_USAGE, add_options, given, refuse
 from elbflow.service.lifecycle import EXIT_UNUSABLE, Main, run
 from elbflow.service.limits import TooFewFiles, ensure_files
 from elbflow.service.logs import configure_logging
-from elbflow.service.process import Process
+from elbflow.service.process import VERSION, Process
 from elbflow.service.secrets import UnusableSecret, read_secret
 from elbflow.service.settings import ServiceSettings
 from elbflow.service.sigv4 import (
+    ALLOW_ALL,
+    REGION,
     SYSTEM_ACCOUNT,
     AcceptAll,
     AuthCode,
@@ -19,6 +21,7 @@ from elbflow.service.sigv4 import (
     Credential,
     Identity,
     KeyStore,
+    Permissions,
     SignedRequest,
     StaticKeys,
     UnusableKeys,
@@ -29,9 +32,12 @@ from elbflow.service.sigv4 import (
 from elbflow.service.urls import url_of
 
 __all__ = [
+    "ALLOW_ALL",
     "EXIT_UNUSABLE",
     "EXIT_USAGE",
+    "REGION",
     "SYSTEM_ACCOUNT",
+    "VERSION",
     "AcceptAll",
     "AuthCode",
     "AuthError",
@@ -40,6 +46,7 @@ __all__ = [
     "Identity",
     "KeyStore",
     "Main",
+    "Permissions",
     "Process",
     "ServiceSettings",
     "SignedRequest",

@@ -44,6 +44,10 @@ _BY_CODE: dict[str, type[errors.SwfError]] = {
 # Eucalyptus refuses non-administrative accounts with this code (spec/swf-semantics 1.5); only its text tells why.
 _REFUSAL_CODE = "ValidationError"
 _REFUSAL_TEXTS = ("system", "permitted", "authorized")
+_REFUSAL_ADVICE = (
+    "SWF is open to system accounts only: use the credentials of an administrator or of the load-balancing role, or "
+    "open it to all accounts (services.simpleworkflow.systemonly=false, ELBFLOW_ENGINE_SYSTEM_ONLY=false)"
+)
 
 _NOT_SENT = (exceptions.ConnectTimeoutError, exceptions.ProxyConnectionError, exceptions.SSLError)
 _LOST = (exceptions.ConnectionClosedError, exceptions.ReadTimeoutError, exceptions.HTTPClientError)
@@ -73,7 +77,7 @@ def coded(code: str, message: str, operation: str) -> errors.SwfError:
     made = _BY_CODE.get(code, errors.Unavailable)
     text = message.lower()
     if code == _REFUSAL_CODE and any(part in text for part in _REFUSAL_TEXTS):
-        made = errors.Denied
+        made, message = errors.Denied, f"{message} ({_REFUSAL_ADVICE})"
     if made is errors.Unavailable and "rate exceeded" in text:
         made = errors.Throttled
     return made(f"{operation}: {message or code}", code=code, operation=operation)

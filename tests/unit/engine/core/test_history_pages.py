@@ -181,9 +181,9 @@ def test_a_page_of_a_purged_execution(refused: Refused) -> None:
     page = bench.poll(maximumPageSize=1)
     assert page is not None
     bench.decide(page, decision("CompleteWorkflowExecution"))
-    bench.expire()
-    refused("UnknownResourceFault", next_page, bench, page["nextPageToken"])
-    refused("UnknownResourceFault", bench.decide, page)
+    bench.purge()
+    assert refused("UnknownResourceFault", next_page, bench, page["nextPageToken"]) == "Unknown execution"
+    assert refused("UnknownResourceFault", bench.decide, page) == "Unknown execution"
 
 
 def test_a_walk_backwards_outlives_the_taking_back_of_the_last_event(bench: Bench) -> None:
@@ -210,8 +210,8 @@ def test_pages_of_a_task_whose_execution_is_being_purged_are_unknown(refused: Re
     assert task is not None
     close(bench)
     bench.now += 86_400 * 100
-    bench.commit(*bench.engine.expire(bench.now, limit=3))
-    assert bench.engine.statistics().closed_executions == 1
+    assert bench.purge_unit()
+    assert len(bench.journal.closed()) == 1
     assert "Unknown execution" in refused(
         "UnknownResourceFault", next_page, bench, task["nextPageToken"], maximumPageSize=2
     )

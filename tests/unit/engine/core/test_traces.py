@@ -54,18 +54,13 @@ def test_a_first_task_has_no_previous(bench: Bench) -> None:
     assert [event["eventId"] for event in task["events"]] == [1, 2, 3]
 
 
-def second_task(bench: Bench) -> tuple[str, dict[str, Any] | None]:
-    """Up to `8 DTS | 9 DTStarted(8)`: the second decision task is started, a second activity is too."""
-    other = decision("ScheduleActivityTask", activityId="b", activityType={"name": "sample", "version": "1"})
-    run_id = begin(bench, ACTIVITY, other)
-    run_activity(bench)
-    return run_id, bench.poll()
-
-
 def test_b_coalescing(bench: Bench, trace: Trace) -> None:
-    run_id, task = second_task(bench)
-    bench.advance(1)
+    run_id = begin(bench, ACTIVITY)
     activity = bench.poll("activity", "work")
+    bench.advance(1)
+    bench.call("SignalWorkflowExecution", workflowId="w", signalName="s")
+    bench.advance(1)
+    task = bench.poll()
     bench.advance(1)
     bench.respond(activity)
     bench.advance(1)
@@ -75,13 +70,13 @@ def test_b_coalescing(bench: Bench, trace: Trace) -> None:
     bench.advance(1)
     following = bench.poll()
     assert following is not None
-    assert following["previousStartedEventId"] == 10
-    assert [event["eventId"] for event in following["events"]] == list(range(1, 18))
+    assert (following["previousStartedEventId"], following["startedEventId"]) == (9, 15)
+    assert [event["eventId"] for event in following["events"]] == list(range(1, 16))
     assert trace(bench.history(run_id)[7:]) == (
-        "8 ActivityTaskCompleted(5,7) 9 DecisionTaskScheduled | 10 DecisionTaskStarted(9) "
-        "| 11 ActivityTaskStarted(6) | 12 ActivityTaskCompleted(6,11) 13 DecisionTaskScheduled "
-        "| 14 WorkflowExecutionSignaled | 15 DecisionTaskCompleted(9,10) 16 TimerStarted(15) "
-        "| 17 DecisionTaskStarted(13)"
+        "8 DecisionTaskScheduled | 9 DecisionTaskStarted(8) "
+        "| 10 ActivityTaskCompleted(5,6) 11 DecisionTaskScheduled "
+        "| 12 WorkflowExecutionSignaled | 13 DecisionTaskCompleted(8,9) 14 TimerStarted(13) "
+        "| 15 DecisionTaskStarted(11)"
     )
 
 
@@ -94,7 +89,9 @@ def test_c_unhandled_decision(bench: Bench, trace: Trace) -> None:
     bench.advance(1)
     bench.decide(task, decision("CompleteWorkflowExecution"))
     bench.advance(1)
-    assert bench.poll() is not None
+    following = bench.poll()
+    assert following is not None
+    assert following["previousStartedEventId"] == 9
     assert trace(bench.history(run_id)[8:]) == (
         "9 DecisionTaskStarted(8) | 10 WorkflowExecutionSignaled 11 DecisionTaskScheduled "
         "| 12 DecisionTaskCompleted(8,9) 13 CompleteWorkflowExecutionFailed(UNHANDLED_DECISION,12) "
@@ -135,6 +132,7 @@ def test_e_cancel_unstarted_activity(bench: Bench, trace: Trace) -> None:
 
 
 def test_f_child(bench: Bench, trace: Trace, attrs: Callable[..., dict[str, Any]]) -> None:
+    """Both sides of a child's start are one unit here, which 3.1 allows, so they share their timestamp."""
     child = decision(
         "StartChildWorkflowExecution",
         workflowId="child",
@@ -142,13 +140,21 @@ def test_f_child(bench: Bench, trace: Trace, attrs: Callable[..., dict[str, Any]
         taskList={"name": "children"},
     )
     run_id = begin(bench, child)
+    bench.decide(bench.poll())
+    bench.advance(1)
     task = bench.poll(task_list="children")
     assert task is not None
+    bench.advance(1)
     bench.decide(task, decision("CompleteWorkflowExecution", result="r"))
-    assert trace(bench.history(run_id)[3:]) == (
+    events = bench.history(run_id)
+    assert trace(events[3:]) == (
         "4 DecisionTaskCompleted(2,3) 5 StartChildWorkflowExecutionInitiated(4) 6 ChildWorkflowExecutionStarted(5) "
-        "7 DecisionTaskScheduled | 8 ChildWorkflowExecutionCompleted(6,5)"
+        "7 DecisionTaskScheduled | 8 DecisionTaskStarted(7) 9 DecisionTaskCompleted(7,8) "
+        "| 10 ChildWorkflowExecutionCompleted(6,5) 11 DecisionTaskScheduled"
     )
+    assert attrs(events[9])["result"] == "r"
+    child_run = task["workflowExecution"]["runId"]
+    assert trace(bench.history(child_run, "child")[:2]) == "1 WorkflowExecutionStarted 2 DecisionTaskScheduled"
     started = attrs(task["events"][0])
     assert started["parentWorkflowExecution"] == {"workflowId": "w", "runId": run_id}
     assert started["parentInitiatedEventId"] == 5

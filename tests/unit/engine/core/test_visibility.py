@@ -199,18 +199,21 @@ def test_retention(refused: Refused, retention: str, days: int) -> None:
         bench.advance(days * 86400 - 1)
         bench.reload()
         assert len(bench.history(run_id)) == 10
-        bench.advance(1)
-    transitions = bench.engine.expire(bench.now)
-    for transition in transitions[:1]:
-        bench.commit(transition)
-    if not days:
-        assert len(transitions) == 3
-        bench.reload()
-        refused("UnknownResourceFault", bench.describe, run_id)
+        bench.now += 1
+    sizes = []
+    for _ in range(4):
+        sizes.append(len(bench.journal.history(1)))
+        unknown = f"Unknown execution: WorkflowExecution=[workflowId=w, runId={run_id}]"
+        assert refused("UnknownResourceFault", bench.describe, run_id) == unknown
+        assert refused("UnknownResourceFault", bench.history, run_id) == unknown
         assert listed(bench, "Closed", startTimeFilter=EVER) == []
-        bench.expire()
-    refused("UnknownResourceFault", bench.history, run_id)
-    assert listed(bench, "Closed", startTimeFilter=EVER) == []
+        assert bench.call("CountClosedWorkflowExecutions", closeTimeFilter=EVER)["count"] == 0
+        bench.purge_unit()
+        bench.reload()
+    assert sizes == [10, 7, 4, 1]
+    assert bench.purge() == 0
+    assert list(bench.journal.closed()) == []
     assert not [row for row in bench.journal.rows() if row.table == "execution"]
     assert list(bench.journal.history(1)) == []
     assert bench.engine.next_deadline() is None
+    assert bench.engine.next_purge() is None

@@ -5,10 +5,12 @@ import sqlite3
 import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from elbflow_engine import core, journal
+from elbflow_engine.journal import database as databases
 from elbflow_engine.journal import rows
 
 
@@ -62,9 +64,9 @@ async def test_what_was_committed_is_there_after_opening_again(path: Path) -> No
 async def test_events_are_read_by_range_in_order(where: str, path: Path) -> None:
     async with journal.Journal.open(path if where == "file" else journal.MEMORY) as book:
         await book.commit((core.Append(1, 1, tuple(str(number).encode() for number in range(1, 11))),))
-        assert await book.events(1, 3, 5) == [b"3", b"4", b"5"]
-        assert await book.events(1, 9, 99) == [b"9", b"10"]
-        assert await book.events(2, 1, 9) == []
+        assert await book.read(core.Events(1, 3, 5)) == [b"3", b"4", b"5"]
+        assert await book.read(core.Events(1, 9, 99)) == [b"9", b"10"]
+        assert await book.read(core.Events(2, 1, 9)) == []
 
 
 async def test_what_arrives_during_a_commit_shares_the_next_one(path: Path) -> None:
@@ -130,28 +132,79 @@ async def test_truncate_removes_the_tail_also_within_one_group(path: Path) -> No
             book.commit((core.Append(1, 3, (b"C", b"D")),)),
             book.commit((core.Truncate(1, 3),)),
         )
-        assert await book.events(1, 1, 9) == [b"a", b"b", b"C"]
+        assert await book.read(core.Events(1, 1, 9)) == [b"a", b"b", b"C"]
         await book.commit((core.Truncate(1, 0),))
-        assert await book.events(1, 1, 9) == []
+        assert await book.read(core.Events(1, 1, 9)) == []
 
 
-async def test_a_failed_group_fails_everybody_and_changes_nothing(path: Path) -> None:
+async def test_a_change_that_cannot_be_stored_fails_alone_of_those_before_it(path: Path) -> None:
     async with journal.Journal.open(path) as book:
         await book.commit((core.Append(1, 1, (b"a",)),))
         outcomes = [book.commit((core.Put("t", "k", b"v"),)), book.commit((core.Append(1, 1, (b"again",)),))]
+        outcomes.append(book.commit((core.Put("t", "behind", b"v"),)))
         await asyncio.sleep(0)
         outcomes.append(book.commit((core.Put("t", "queued", b"v"),)))
         results = await asyncio.gather(*outcomes, return_exceptions=True)
-        assert [type(result) for result in results] == [journal.CommitFailed] * 3
-        assert "UNIQUE" in str(results[0])
+        kinds = [type(None), journal.ChangeRejected, journal.CommitFailed, journal.CommitFailed]
+        assert [type(result) for result in results] == kinds
+        assert "UNIQUE" in str(results[1])
         assert book.failed
         with pytest.raises(journal.CommitFailed):
             await book.commit((core.Put("t", "refused", b"v"),))
         await book.recover()
         await book.commit((core.Put("t", "after", b"v"),))
         contents = await Contents().read(book, 1)
-        assert contents.rows == {("t", "after"): b"v"}
+        assert contents.rows == {("t", "k"): b"v", ("t", "after"): b"v"}
         assert contents.histories == {1: [b"a"]}
+
+
+async def test_a_barrier_behind_a_rejected_change_fails_with_it(path: Path) -> None:
+    async with journal.Journal.open(path) as book:
+        await book.commit((core.Append(1, 1, (b"a",)),))
+        rejected, barrier = book.commit((core.Append(1, 1, (b"again",)),)), book.commit(())
+        results = await asyncio.gather(rejected, barrier, return_exceptions=True)
+        assert [type(result) for result in results] == [journal.ChangeRejected, journal.CommitFailed]
+
+
+class Flaky(databases.Database):
+    """Fails commits on purpose: ``errors`` are raised one after the other, None lets one pass."""
+
+    errors: ClassVar[list[Exception | None]] = []
+
+    def commit(self, group: Sequence[Sequence[core.Change]]) -> None:
+        error = self.errors.pop(0) if self.errors else None
+        if error is not None:
+            raise error
+        super().commit(group)
+
+
+@pytest.mark.parametrize("reason", ["database or disk is full", "disk I/O error"])
+async def test_a_failing_disk_fails_the_whole_group_without_a_second_try(reason: str, path: Path) -> None:
+    Flaky.errors = [sqlite3.OperationalError(reason)]
+    async with journal.Journal.open(path, database=Flaky) as book:
+        outcomes = [book.commit((core.Put("t", str(number), b"v"),)) for number in range(3)]
+        results = await asyncio.gather(*outcomes, return_exceptions=True)
+        assert [type(result) for result in results] == [journal.CommitFailed] * 3
+        assert all(reason in str(result) for result in results)
+        await book.recover()
+        assert (await Contents().read(book)).rows == {}
+
+
+async def test_a_group_that_fails_once_is_written_one_by_one(path: Path) -> None:
+    Flaky.errors = [sqlite3.IntegrityError("once")]
+    async with journal.Journal.open(path, database=Flaky) as book:
+        await asyncio.gather(*(book.commit((core.Put("t", str(number), b"v"),)) for number in range(3)))
+        assert not book.failed
+        assert len((await Contents().read(book)).rows) == 3
+
+
+async def test_a_disk_that_fails_during_the_second_try_rejects_nobody(path: Path) -> None:
+    Flaky.errors = [sqlite3.IntegrityError("once"), None, sqlite3.OperationalError("disk I/O error")]
+    async with journal.Journal.open(path, database=Flaky) as book:
+        outcomes = [book.commit((core.Put("t", str(number), b"v"),)) for number in range(3)]
+        results = await asyncio.gather(*outcomes, return_exceptions=True)
+        assert [type(result) for result in results] == [type(None), journal.CommitFailed, journal.CommitFailed]
+        assert list((await Contents().read(book)).rows) == [("t", "0")]
 
 
 async def test_a_full_disk_fails_commits_until_there_is_room(path: Path) -> None:
@@ -216,7 +269,7 @@ async def test_other_files_and_versions_are_refused(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE meta SET value = '9' WHERE key = 'schema_version'")
     connection.close()
-    with pytest.raises(journal.JournalUnusable, match="schema version 9, this engine needs 1"):
+    with pytest.raises(journal.JournalUnusable, match="schema version 9, this engine needs 2"):
         async with journal.Journal.open(path):
             pytest.fail("opened a newer schema")
 

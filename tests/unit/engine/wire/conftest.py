@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from elbflow import clock
-from elbflow_engine import core, driver, journal, meters, polls
+from elbflow_engine import core, driver, journal, meters, polls, turns
 
 ACCOUNT = "123456789012"
 DOMAIN = "house"
@@ -109,12 +109,20 @@ def logs() -> Iterator[list[Any]]:
 
 
 @pytest.fixture
-async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logs: list[Any]) -> AsyncIterator[Rig]:
+def shares() -> turns.Shares:
+    """How service is divided; tests that need it tighter have a fixture of their own."""
+    return turns.Shares()
+
+
+@pytest.fixture
+async def rig(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logs: list[Any], shares: turns.Shares
+) -> AsyncIterator[Rig]:
     monkeypatch.setattr(driver, "FIRST_RETRY_S", 0.05)
     registry = prometheus_client.CollectorRegistry()
     meter = meters.Meters(registry)
     async with journal.Journal.open(tmp_path / "engine.sqlite3", meter) as book:
-        engine = driver.Driver(book, driver.Configuration(core.Limits()), clock.SystemClock(), meter)
+        engine = driver.Driver(book, driver.Configuration(core.Limits(), shares=shares), clock.SystemClock(), meter)
         parked = polls.Polls(engine, polls.HoldTime(30.0), meter, random.Random(1))
         await engine.start()
         made = Rig(book, engine, parked, registry)

@@ -27,6 +27,11 @@ def test_the_scale_multiplies_and_zero_admits_everything() -> None:
     assert taken(Admission(0.0, RATES), "a", 0.0) == 100
 
 
+def test_a_tiny_scale_admits_one_request_at_a_time() -> None:
+    gate = Admission(0.01, RATES)
+    assert [taken(gate, "a", now) for now in (0.0, 1.0, 100.0)] == [1, 0, 1]
+
+
 def test_every_operation_has_a_published_rate() -> None:
     assert set(admission.PUBLISHED) == inputs().operations
 

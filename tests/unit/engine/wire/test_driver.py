@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from typing import Any
 
 import pytest
 from tests.unit.engine.wire.conftest import DOMAIN, Rig
 from tests.unit.engine.wire.test_polls import STARTED, workflow_of
 
-from elbflow_engine import core, driver
+from elbflow_engine import core, driver, journal
 
 
 async def recovered(rig: Rig, times: int = 1) -> None:
@@ -47,12 +49,12 @@ async def test_a_poll_that_breaks_the_reload_is_the_only_one_lost(rig: Rig, monk
     first, second = await rig.park(), await rig.park()
     offer, exploded = core.Engine.poll, False
 
-    def explode_once(self: core.Engine, *given: Any) -> core.Transition | core.Parked:
+    def explode_once(self: core.Engine, *given: Any, **named: Any) -> core.Transition | core.Parked:
         nonlocal exploded
         if not exploded:
             exploded = True
             raise ZeroDivisionError("a defect")
-        return offer(self, *given)
+        return offer(self, *given, **named)
 
     monkeypatch.setattr(core.Engine, "poll", explode_once)
     rig.fail_next_commit(monkeypatch)
@@ -76,21 +78,94 @@ async def test_a_poll_whose_task_could_not_be_committed_gets_it_after_the_reload
     assert rig.value("swfd_reloads_total") == 1
 
 
-async def test_a_full_disk_refuses_calls_until_there_is_room(rig: Rig) -> None:
-    parked = await rig.park()
+async def fill(rig: Rig) -> None:
+    """No space is left; returns when the engine has noticed and serves reads."""
     await rig.limit_pages(1)
     big = "x" * 32_000
     with pytest.raises(driver.Unavailable, match="full"):
         await asyncio.gather(*(rig.call("RegisterDomain", **domain(number), description=big) for number in range(9)))
-    await asyncio.sleep(0.2)
+    async with asyncio.timeout(5):
+        while True:
+            with contextlib.suppress(driver.Unavailable):
+                await rig.call("DescribeDomain", name=DOMAIN)
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_a_full_disk_refuses_changes_until_there_is_room(rig: Rig) -> None:
+    parked = await rig.park()
+    await fill(rig)
     assert rig.engine.recovering
     with pytest.raises(driver.Unavailable):
-        await rig.call("DescribeDomain", name=DOMAIN)
+        await rig.start("refused")
     assert not parked.done()
     await rig.limit_pages(1_000_000)
     await recovered(rig)
     await rig.start("w")
     assert workflow_of(await parked) == "w"
+
+
+async def test_a_full_disk_does_not_hide_what_is_committed(rig: Rig) -> None:
+    run_id = await rig.start("w")
+    open_later = await rig.start("x")
+    await rig.call("TerminateWorkflowExecution", domain=DOMAIN, workflowId="w")
+    await fill(rig)
+    assert (await rig.kinds("w", run_id))[-1] == "WorkflowExecutionTerminated"
+    assert await rig.kinds("x", open_later) == STARTED[:2]
+    with pytest.raises(core.Fault, match="Unknown domain"):
+        await rig.call("DescribeDomain", name="d0")
+    await rig.limit_pages(1_000_000)
+    await recovered(rig)
+
+
+async def test_a_task_nobody_received_while_the_disk_was_full_is_offered_afterwards(rig: Rig) -> None:
+    await rig.start("w")
+    outcome = await (await rig.park())
+    await fill(rig)
+    rig.polls.take_back(outcome)
+    await rig.limit_pages(1_000_000)
+    await recovered(rig)
+    again = await asyncio.wait_for(await rig.park(), 5)
+    assert workflow_of(again) == "w"
+    assert rig.value("swfd_unstart_total") == 1
+
+
+async def test_a_task_whose_taking_back_could_not_be_committed_is_offered_afterwards(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rig.start("w")
+    outcome = await (await rig.park())
+    rig.fail_next_commit(monkeypatch)
+    rig.polls.take_back(outcome)
+    await recovered(rig)
+    assert workflow_of(await asyncio.wait_for(await rig.park(), 5)) == "w"
+
+
+async def test_a_change_that_cannot_be_stored_is_a_defect_and_harms_nobody_else(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its caller hears of an internal error (500); the others may try again."""
+    parked = await rig.park()
+    database = rig.book._database
+    real = database.commit
+
+    def refuse(group: Any) -> None:
+        if any(isinstance(change, core.Put) and b"poisoned" in change.value for changes in group for change in changes):
+            raise sqlite3.IntegrityError("a defect")
+        real(group)
+
+    monkeypatch.setattr(database, "commit", refuse)
+    names = ("before", "poisoned", "behind")
+    calls = (rig.call("RegisterDomain", name=name, workflowExecutionRetentionPeriodInDays="1") for name in names)
+    before, poisoned, behind = await asyncio.gather(*calls, return_exceptions=True)
+    assert before is None
+    assert isinstance(poisoned, journal.ChangeRejected)
+    assert isinstance(behind, driver.Unavailable)
+    await recovered(rig)
+    assert not parked.done()
+    await rig.start("w")
+    assert workflow_of(await parked) == "w"
+    assert (await rig.call("DescribeDomain", name="before"))["domainInfo"]["name"] == "before"
 
 
 def domain(number: int) -> dict[str, Any]:
@@ -100,7 +175,7 @@ def domain(number: int) -> dict[str, Any]:
 async def test_an_error_inside_the_core_reloads_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = rig.engine.engine
 
-    def explode(*_: object) -> core.Transition:
+    def explode(*_: object, **__: object) -> core.Transition:
         raise ZeroDivisionError("a defect")
 
     monkeypatch.setattr(broken, "call", explode)
@@ -114,7 +189,7 @@ async def test_an_error_inside_the_core_reloads_it(rig: Rig, monkeypatch: pytest
 async def test_an_error_in_a_query_stops_nobody_else(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """It changed nothing: one request that hits a defect must not make the engine refuse everybody's."""
 
-    def explode(*_: object) -> core.Transition:
+    def explode(*_: object, **__: object) -> core.Transition:
         raise ZeroDivisionError("a defect")
 
     with monkeypatch.context() as patch:
@@ -129,7 +204,7 @@ async def test_an_error_in_a_query_stops_nobody_else(rig: Rig, monkeypatch: pyte
 async def test_an_error_while_publishing_reloads_and_loses_no_task(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     parked = await rig.park()
 
-    def explode(*_: object) -> list[core.Handoff]:
+    def explode(*_: object, **__: object) -> list[core.Handoff]:
         raise ZeroDivisionError("a defect")
 
     monkeypatch.setattr(rig.engine.engine, "publish", explode)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from elbflow_engine.core import api, decision_task, faults, members, model
-from elbflow_engine.core.deadlines import ACTIVITY_KINDS, Kind
+from elbflow_engine.core import api, choices, closed, decision_task, faults, members, model
+from elbflow_engine.core.deadlines import Kind
 from elbflow_engine.core.model import ACTIVITY, Activity, Execution
 from elbflow_engine.core.work import Work
 
@@ -20,7 +20,7 @@ def start(work: Work, execution: Execution, activity: Activity, identity: str | 
 
 def scheduled(work: Work, execution: Execution, activity: Activity) -> None:
     """The task was scheduled by a decision."""
-    for kind in ACTIVITY_KINDS:
+    for kind in (Kind.SCHEDULE_TO_START, Kind.SCHEDULE_TO_CLOSE):
         work.watch(execution, kind, activity.scheduled_id)
     work.offer_activity(execution, activity)
 
@@ -36,13 +36,14 @@ def respond_failed(work: Work, account: str, params: api.Object) -> None:
 
 
 def respond_canceled(work: Work, account: str, params: api.Object) -> None:
-    """RespondActivityTaskCanceled; accepted without a cancel request as well."""
+    """RespondActivityTaskCanceled."""
     _respond(work, account, params, "ActivityTaskCanceled", members.given(params, "details"))
 
 
 def heartbeat(work: Work, account: str, params: api.Object) -> api.Json:
-    """RecordActivityTaskHeartbeat: no event; absent details keep the former ones."""
+    """RecordActivityTaskHeartbeat: no event. Our choice: absent details keep the former ones (6.4: 37)."""
     execution, activity = _started(work, account, params)
+    work.world.rates.demand("RecordActivityTaskHeartbeat", execution.id, work.now_ms)
     details = members.maybe_text(params, "details")
     activity.heartbeat_ms = max(work.now_ms, activity.heartbeat_ms or activity.started_ms)
     activity.heartbeat_details = activity.heartbeat_details if details is None else details
@@ -79,8 +80,8 @@ def _close(
 ) -> None:
     attributes["scheduledEventId"] = activity.scheduled_id
     attributes["startedEventId"] = activity.started_id
-    if event_type == "ActivityTaskCanceled" and activity.cancel_requested_id:
-        attributes["latestCancelRequestedEventId"] = activity.cancel_requested_id
+    if event_type == "ActivityTaskCanceled":
+        attributes |= choices.canceled_link(activity.cancel_requested_id)
     work.append(execution, event_type, attributes)
     work.withdraw(model.ACTIVITY, execution, activity.scheduled_id)
     if activity.heartbeat_ms is not None:
@@ -98,10 +99,10 @@ def _started(work: Work, account: str, params: api.Object) -> tuple[Execution, A
 
 
 def open_execution(work: Work, account: str, execution_id: int) -> Execution:
-    """The open execution a token names; raises UnknownResourceFault."""
-    header = work.world.header(execution_id)
-    if header is None or header.account != account:
-        raise faults.Fault("UnknownResourceFault", "Unknown execution")
-    if header.close_status is not None:
-        raise faults.unknown_execution(*header.run)
-    return work.world.open[execution_id]
+    """The open execution a token names; raises UnknownResourceFault, or :class:`closed.Elsewhere` to say which."""
+    execution = work.world.open.get(execution_id)
+    if execution is None:
+        raise closed.too_late(execution_id, account, work.now_ms)
+    if execution.header.account != account:
+        raise faults.forgotten_execution()
+    return execution

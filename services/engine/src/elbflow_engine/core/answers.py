@@ -14,7 +14,7 @@ def empty_poll(operation: str) -> api.Object:
     return {"startedEventId": 0}
 
 
-def render(result: api.Json | api.HistoryPage) -> bytes:
+def render(result: api.Page) -> bytes:
     """The body of an answer: zero bytes for a void result. Events are copied, never parsed again."""
     if result is None:
         return b""

@@ -6,9 +6,13 @@ changes that must be durable before that answer may leave. The journal stores th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+
+from elbflow_engine.core import queries
+
+Rows = TypeVar("Rows")
 
 Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
 Object: TypeAlias = Mapping[str, Json]
@@ -32,6 +36,25 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
+class Close:
+    """An execution closed: its row leaves the table ``execution`` and is kept as ``row``, to be found by queries."""
+
+    row: queries.Closed
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """The retention of a closed execution is over: remove its events above ``last_event_id``.
+
+    With 0 the execution goes with them. Otherwise it is the first that the next :class:`queries.RetentionOver` finds,
+    and hidden for good, for its history is not whole any more.
+    """
+
+    execution_id: int
+    last_event_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Append:
     """Add consecutive events, each already in wire form, to the history of one execution."""
 
@@ -44,14 +67,14 @@ class Append:
 class Truncate:
     """Remove the events of one execution whose id is greater than ``last_event_id`` (0 removes the whole history).
 
-    Used to un-start a task whose answer could not be written (spec/swf-semantics 4.2) and by retention.
+    Used to un-start a task whose answer could not be written (spec/swf-semantics 4.2).
     """
 
     execution_id: int
     last_event_id: int
 
 
-Change: TypeAlias = Put | Delete | Append | Truncate
+Change: TypeAlias = Put | Delete | Append | Truncate | Close | Purge
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,27 +86,24 @@ class HistoryPage:
     next_page_token: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryWindow:
-    """A page of a closed execution's history: read events ``first``..``last`` (ascending ids, both included) from the
-    journal, hand them to :meth:`Engine.fill` and send the :class:`HistoryPage` it returns.
+@dataclass(frozen=True, slots=True, eq=False)
+class Read(Generic[Rows]):
+    """An answer that needs what is not in memory.
 
-    The read must happen after every change handed out before this window is durable.
+    The shell waits until every change handed out before is durable, runs ``query`` off its event loop and gives the
+    rows to ``resume``, which returns the answer, perhaps another :class:`Read`, or raises :class:`Fault`.
     """
 
-    execution_id: int
-    first: int
-    last: int
-    reverse: bool
-    head: Object
-    token: Object = field(repr=False)
+    query: queries.Query[Rows]
+    resume: Callable[[Rows], Answer]
 
 
-Answer: TypeAlias = Json | HistoryPage | HistoryWindow
+Page: TypeAlias = Json | HistoryPage
+"""An answer that can be rendered."""
+Answer: TypeAlias = Page | Read[Any]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TaskRef:
+class TaskRef(NamedTuple):
     """One task of one execution; ``kind`` is ``decision`` or ``activity``."""
 
     kind: str
@@ -97,13 +117,15 @@ class Transition:
 
     ``result`` is the body of the answer (None = void). It may leave only after ``changes`` are durable, as one atomic
     unit and in the order in which the core handed its transitions out. Then call :meth:`Engine.publish`. A transition
-    without changes still reads what earlier ones wrote: answer it after them.
+    without changes still reads what earlier ones wrote: answer it after them. ``due``: the instant (epoch seconds) of
+    the deadline that this carries out.
     """
 
     result: Answer = None
     changes: tuple[Change, ...] = ()
     offered: tuple[TaskRef, ...] = ()
     started: TaskRef | None = None
+    due: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +160,6 @@ class Statistics:
     """A snapshot for metrics and the console."""
 
     open_executions: int
-    closed_executions: int
     deadlines: int
     parked: int
     lists: tuple[ListStatistics, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from elbflow_engine.core import decision_task, evolution, lifecycle, model, signals
+from elbflow_engine.core import choices, decision_task, evolution, lifecycle, model, signals
 from elbflow_engine.core.model import Child, Execution, Header
 from elbflow_engine.core.plan import Plan
 from elbflow_engine.core.work import Closure, Delivery, Work
@@ -63,7 +63,7 @@ def _outcome_delivery(header: Header, event_type: str, attributes: evolution.Att
         if parent is None or child is None:
             return
         outcome: evolution.Attributes = {
-            "workflowExecution": model.workflow_execution(header.run),
+            "workflowExecution": choices.outcome_run(child.run_id, model.workflow_execution(header.run)),
             "workflowType": model.type_structure(header.workflow_type),
             "initiatedEventId": child.initiated_id,
             "startedEventId": child.started_id,
@@ -87,7 +87,7 @@ def _policy_delivery(parent: Header, child: Child, policy: str) -> Delivery:
         if policy == "TERMINATE":
             lifecycle.terminate(work, execution, "CHILD_POLICY_APPLIED")
         elif policy == "REQUEST_CANCEL":
-            signals.request_cancel(work, execution, {"externalInitiatedEventId": 0, "cause": "CHILD_POLICY_APPLIED"})
+            signals.request_cancel(work, execution, choices.policy_cancel())
 
     return deliver
 
@@ -102,10 +102,12 @@ def _current_run(work: Work, parent: Header, child: Child) -> Execution | None:
 
 
 def _forbidden(work: Work, plan: Plan) -> bool:
-    """A parent closed with policy TERMINATE before its child was started takes the child with it."""
+    """A parent closed with policy TERMINATE before its child was started takes the child with it.
+
+    That happens in one unit, for a child is started in the unit that initiates it.
+    """
     assert plan.parent is not None
-    execution_id = work.world.runs.get((plan.account, plan.domain, *plan.parent))
-    header = None if execution_id is None else work.world.closed.get(execution_id)
+    header = work.ended.get((plan.account, plan.domain, *plan.parent))
     return (
         header is not None
         and header.close_status in ("TERMINATED", "TIMED_OUT")

@@ -8,9 +8,9 @@ from __future__ import annotations
 import enum
 import heapq
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from elbflow_engine.core import times
+from elbflow_engine.core import choices, times
 from elbflow_engine.core.model import Activity, Execution
 
 _SWEEP_FROM = 4096
@@ -28,15 +28,13 @@ class Kind(enum.IntEnum):
     DECISION_SCHEDULE_TO_START = 6
     TIMER = 7
     HISTORY_FULL = 8
-    RETENTION = 9
 
 
 ACTIVITY_KINDS = (Kind.HEARTBEAT, Kind.START_TO_CLOSE, Kind.SCHEDULE_TO_START, Kind.SCHEDULE_TO_CLOSE)
 DECISION_KINDS = (Kind.DECISION_START_TO_CLOSE, Kind.DECISION_SCHEDULE_TO_START)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Deadline:
+class Deadline(NamedTuple):
     """``reference`` is the scheduled event id of a task, the started event id of a timer, else 0."""
 
     at_ms: int
@@ -67,6 +65,10 @@ class Deadlines:
     def next_ms(self) -> int | None:
         """Instant of the earliest live deadline."""
         self._settle_top()
+        return self._heap[0].at_ms if self._heap else None
+
+    def earliest_ms(self) -> int | None:
+        """A lower bound of :meth:`next_ms` that asks nobody."""
         return self._heap[0].at_ms if self._heap else None
 
     def pop_due(self, now_ms: int) -> Deadline | None:
@@ -103,7 +105,7 @@ def instant(execution: Execution, kind: Kind, reference: int, history_limit: int
         duration = times.duration_ms(header.settings.execution_timeout)
         return header.start_ms + (times.YEAR_S * 1000 if duration is None else duration)
     if kind is Kind.HISTORY_FULL:
-        return execution.last_ms if execution.next_id >= history_limit else None
+        return execution.last_ms if choices.history_full(execution.next_id, history_limit) else None
     if kind is Kind.TIMER:
         timer = execution.timers.get(reference)
         return None if timer is None else timer.fires_ms

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from elbflow_engine.core import api, members
 from elbflow_engine.core.model import Settings, TypeKey
 from elbflow_engine.core.world import DEPRECATED, Domain
 
 
-class Undefined(Exception):
+@dataclass(frozen=True, slots=True)
+class Undefined:
     """A value is neither given nor defaulted, or the type cannot be used.
 
     ``member`` is the request member that is missing (empty when it is the type), ``cause`` the word for events.
     """
 
-    def __init__(self, member: str, cause: str) -> None:
-        super().__init__(cause)
-        self.member = member
-        self.cause = cause
+    member: str
+    cause: str
 
 
 # Member, default of the type, cause; in the order of the checks.
@@ -32,24 +33,24 @@ _REQUIRED = (
 )
 
 
-def for_decision(domain: Domain, key: TypeKey, attributes: api.Object) -> Settings:
-    """Settings of a child or a continuation; also checks that the type may be used. Raises Undefined."""
+def for_decision(domain: Domain, key: TypeKey, attributes: api.Object) -> Settings | Undefined:
+    """Settings of a child or a continuation, or why there are none; also checks that the type may be used."""
     registered = domain.workflow_types.get(key)
     if registered is None:
-        raise Undefined("", "WORKFLOW_TYPE_DOES_NOT_EXIST")
+        return Undefined("", "WORKFLOW_TYPE_DOES_NOT_EXIST")
     if registered.status == DEPRECATED:
-        raise Undefined("", "WORKFLOW_TYPE_DEPRECATED")
+        return Undefined("", "WORKFLOW_TYPE_DEPRECATED")
     return resolve(attributes, registered.configuration)
 
 
-def resolve(given: api.Object, configuration: api.Object) -> Settings:
-    """Settings from the request and the type's defaults. Raises Undefined for the first missing one."""
+def resolve(given: api.Object, configuration: api.Object) -> Settings | Undefined:
+    """Settings from the request and the type's defaults, or the first value that neither has."""
     values = {}
     for name, default, cause in _REQUIRED:
         read = members.list_name if name == "taskList" else members.filled
         value = read(given, name) or read(configuration, default)
         if value is None:
-            raise Undefined(name, cause)
+            return Undefined(name, cause)
         values[name] = value
     return Settings(
         task_list=values["taskList"],

@@ -38,7 +38,7 @@ def deprecate(work: Work, account: str, params: api.Object) -> None:
 
 
 def undeprecate(work: Work, account: str, params: api.Object) -> None:
-    """UndeprecateDomain: types stay deprecated until each is undeprecated."""
+    """UndeprecateDomain. Our choice: types stay deprecated until each is undeprecated (6.1: 5)."""
     domain = work.world.domain(account, members.text(params, "name"))
     if domain.status == REGISTERED:
         raise faults.Fault("DomainAlreadyExistsFault", domain.name)
@@ -85,26 +85,30 @@ def untag(work: Work, account: str, params: api.Object) -> None:
 
 
 def list_tags(world: World, account: str, params: api.Object, _now_ms: int) -> api.Answer:
-    """ListTagsForResource, ordered by key."""
+    """ListTagsForResource. Our choice: ordered by key (6.1: 8)."""
     domain = _by_arn(world, account, members.text(params, "resourceArn"))
     return {"tags": [{"key": key, "value": value} for key, value in sorted(domain.tags.items())]}
 
 
-def _arn(world: World, domain: Domain) -> str:
-    return f"arn:aws:swf:{world.region}:{domain.account}:/domain/{domain.name}"
+def _arn_prefix(world: World, owner: str) -> str:
+    """What the ARNs of an owner's domains begin with. An owner is an account of the engine's own region, or
+    ``account@region`` for another one (1.5).
+    """
+    account, _, region = owner.partition("@")
+    return f"arn:aws:swf:{region or world.region}:{account}:/domain/"
 
 
 def _by_arn(world: World, account: str, arn: str) -> Domain:
-    prefix = f"arn:aws:swf:{world.region}:{account}:/domain/"
     if not arn.startswith("arn:aws:swf:") or "/domain/" not in arn:
         raise faults.validation(f"Invalid resource ARN: {arn}")
-    domain = world.domains.get((account, arn.removeprefix(prefix)))
+    domain = world.domains.get((account, arn.removeprefix(_arn_prefix(world, account))))
     if domain is None:
         raise faults.Fault("UnknownResourceFault", f"Unknown resource: {arn}")
     return domain
 
 
 def _tags(params: api.Object) -> dict[str, str]:
+    """Tags by key. Our choice: duplicate keys and the reserved prefix are refused (1.6)."""
     tags: dict[str, str] = {}
     for item in members.objects(params, "tags"):
         key = members.text(item, "key")
@@ -122,7 +126,11 @@ def _check_tag_count(world: World, tags: dict[str, str]) -> None:
 
 
 def _info(world: World, domain: Domain) -> dict[str, api.Json]:
-    info: dict[str, api.Json] = {"name": domain.name, "status": domain.status, "arn": _arn(world, domain)}
+    info: dict[str, api.Json] = {
+        "name": domain.name,
+        "status": domain.status,
+        "arn": _arn_prefix(world, domain.account) + domain.name,
+    }
     if domain.description is not None:
         info["description"] = domain.description
     return info

@@ -6,12 +6,13 @@ that wrote it. Attributes were produced by this engine, so they are read without
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import orjson
 
-from elbflow_engine.core import times
+from elbflow_engine.core import choices, times
 from elbflow_engine.core.model import ACTIVITY, DECISION, Activity, Child, DecisionState, Execution, Override, Timer
 
 Attributes: TypeAlias = dict[str, Any]
@@ -26,6 +27,7 @@ CLOSE_STATUS = {
 }
 
 
+@functools.cache
 def attributes_member(event_type: str) -> str:
     """Name of an event's attribute block on the wire."""
     return f"{event_type[0].lower()}{event_type[1:]}EventAttributes"
@@ -102,18 +104,22 @@ def _decision_started(execution: Execution, event_id: int, ms: int, _attributes:
 def _decision_completed(execution: Execution, _id: int, ms: int, attributes: Attributes) -> None:
     decision = execution.decision
     decision.previous_started_id = attributes["startedEventId"]
-    if "taskList" in attributes:
+    if not choices.keeps_override(attributes):
         timeout = attributes.get("taskListScheduleToStartTimeout")
         decision.override = Override(attributes["taskList"]["name"], timeout)
-    if "executionContext" in attributes:
-        execution.header.latest_context = attributes["executionContext"]
+    header = execution.header
+    header.latest_context = choices.latest_context(header.latest_context, attributes.get("executionContext"))
     _promote(decision, ms)
 
 
-def _decision_timed_out(execution: Execution, _id: int, ms: int, _attributes: Attributes) -> None:
-    if execution.decision.override is not None and execution.decision.override.schedule_to_start is not None:
-        execution.decision.override = None
-    _promote(execution.decision, ms)
+def _decision_timed_out(execution: Execution, _id: int, ms: int, attributes: Attributes) -> None:
+    decision = execution.decision
+    if decision.override is not None and decision.override.schedule_to_start is not None:
+        decision.override = None
+    decision.previous_started_id = choices.previous_started_after_timeout(
+        decision.previous_started_id, attributes["startedEventId"]
+    )
+    _promote(decision, ms)
 
 
 def _promote(decision: DecisionState, ms: int) -> None:
@@ -149,7 +155,8 @@ def _activity_started(execution: Execution, event_id: int, ms: int, attributes: 
 
 def _activity_cancel_requested(execution: Execution, event_id: int, _ms: int, attributes: Attributes) -> None:
     scheduled_id = execution.activity_ids[attributes["activityId"]]
-    execution.activities[scheduled_id].cancel_requested_id = event_id
+    activity = execution.activities[scheduled_id]
+    activity.cancel_requested_id = choices.repeated_activity_cancel(activity.cancel_requested_id, event_id)
 
 
 def _activity_closed(execution: Execution, _id: int, _ms: int, attributes: Attributes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from elbflow_engine.core import api, defaults, faults, lifecycle, members, plan
+from elbflow_engine.core import api, choices, defaults, faults, lifecycle, members, plan
 from elbflow_engine.core.work import Work
 from elbflow_engine.core.world import DEPRECATED
 
@@ -12,17 +12,16 @@ def start(work: Work, account: str, params: api.Object) -> api.Json:
     world = work.world
     domain = world.domain(account, members.text(params, "domain"))
     if domain.status == DEPRECATED:
-        raise faults.unknown_domain(domain.name)
+        raise choices.fault_in_deprecated_domain(domain.name)
     key = members.type_key(params, "workflowType")
     registered = domain.workflow_types.get(key)
     if registered is None:
         raise faults.unknown_type("WorkflowType", *key)
     if registered.status == DEPRECATED:
         raise faults.Fault("TypeDeprecatedFault", faults.type_text("WorkflowType", *key))
-    try:
-        settings = defaults.resolve(params, registered.configuration)
-    except defaults.Undefined as undefined:
-        raise faults.Fault("DefaultUndefinedFault", undefined.member) from undefined
+    settings = defaults.resolve(params, registered.configuration)
+    if isinstance(settings, defaults.Undefined):
+        raise faults.Fault("DefaultUndefinedFault", settings.member)
     workflow_id = members.text(params, "workflowId")
     if (account, domain.name, workflow_id) in world.current:
         raise faults.Fault("WorkflowExecutionAlreadyStartedFault", "Already Started")

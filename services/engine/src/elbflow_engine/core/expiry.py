@@ -10,9 +10,6 @@ from elbflow_engine.core.work import Work
 def fire(work: Work, deadline: Deadline) -> None:
     """Carry out a live deadline; the events it causes carry its instant."""
     world, kind = work.world, deadline.kind
-    if kind is Kind.RETENTION:
-        lifecycle.purge(work, world.closed[deadline.execution_id])
-        return
     execution = world.open[deadline.execution_id]
     if kind is Kind.EXECUTION:
         lifecycle.time_out(work, execution)

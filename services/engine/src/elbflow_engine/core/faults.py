@@ -24,6 +24,10 @@ def expired_token() -> Fault:
     return validation("Specified token has exceeded its maximum lifetime")
 
 
+def throttled() -> Fault:
+    return Fault("ThrottlingException", "Rate exceeded")
+
+
 def unknown_domain(name: str) -> Fault:
     return Fault("UnknownResourceFault", f"Unknown domain: {name}")
 
@@ -37,6 +41,11 @@ def unknown_execution(workflow_id: str, run_id: str | None) -> Fault:
         return Fault("UnknownResourceFault", f"Unknown execution, workflowId = {workflow_id}")
     text = f"WorkflowExecution=[workflowId={workflow_id}, runId={run_id}]"
     return Fault("UnknownResourceFault", f"Unknown execution: {text}")
+
+
+def forgotten_execution() -> Fault:
+    """The execution a token stands for is gone, its name with it."""
+    return Fault("UnknownResourceFault", "Unknown execution")
 
 
 def unknown_task(kind: str, scheduled_id: int) -> Fault:

@@ -58,9 +58,7 @@ def close(
     open_children = list(execution.children.values())
     work.append(execution, event_type, attributes)
     world.remove_open(header)
-    world.add_closed(header)
-    world.deadlines.watch(Kind.RETENTION, header.id)
-    work.put("execution", str(header.id), header)
+    work.closed(header)
     work.closures.append(Closure(header, event_type, attributes, open_children, child_policy))
 
 
@@ -99,17 +97,3 @@ def continue_as_new(work: Work, execution: Execution, planned: plan.Plan, comple
     }
     close(work, execution, "WorkflowExecutionContinuedAsNew", attributes)
     start(work, planned, run_id)
-
-
-def purge(work: Work, header: Header) -> None:
-    """Retention is over: delete the history in batches, the header with the last one (spec/swf-semantics 10)."""
-    work.world.hide_closed(header)
-    header.purging = True
-    header.events = max(0, header.events - work.world.limits.purge_batch)
-    work.truncate(header.id, header.events)
-    if header.events:
-        work.put("execution", str(header.id), header)
-        work.world.deadlines.watch(Kind.RETENTION, header.id)
-    else:
-        del work.world.closed[header.id]
-        work.delete("execution", str(header.id))

@@ -21,8 +21,11 @@ class Limits:
     open_children: int = 1_000
     resource_tags: int = 50
     parked_polls_per_list: int = 1_000
+    parked_polls_per_domain: int = 4_000
+    parked_polls_per_account: int = 5_000
     parked_polls: int = 10_000
     pending_count_cap: int = 100_000
+    closed_count_cap: int = 100_000
     history_page_bytes: int = 4 * 1024 * 1024
     page_token_lifetime_s: int = 24 * 3600
     purge_batch: int = 500

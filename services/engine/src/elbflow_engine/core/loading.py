@@ -27,7 +27,9 @@ def load(world: World, rows: Iterable[api.Put], read_events: Callable[[int], Seq
             registered = registered_types.from_row(row["type"])
             kind.of(world.domains[row["account"], row["domain"]])[registered.key] = registered
     for row in tables["execution"].values():
-        _add_execution(world, _header(row), read_events)
+        execution = Execution(_header(row))
+        evolution.replay(execution, read_events(execution.id))
+        world.add_open(execution)
     for key, row in tables["heartbeat"].items():
         execution_id, _, scheduled_id = key.partition("/")
         activity = world.open[int(execution_id)].activities[int(scheduled_id)]
@@ -43,21 +45,10 @@ def _header(row: _Rows) -> Header:
     return Header(**row | {"settings": settings, "workflow_type": tuple(row["workflow_type"]), "parent": parent})
 
 
-def _add_execution(world: World, header: Header, read_events: Callable[[int], Sequence[bytes]]) -> None:
-    if header.close_status is not None:
-        world.add_closed(header)
-        return
-    execution = Execution(header)
-    evolution.replay(execution, read_events(header.id))
-    world.add_open(execution)
-
-
 def _watch(world: World) -> None:
     for execution in world.open.values():
         for kind, reference in deadlines.of_execution(execution):
             world.deadlines.watch(kind, execution.id, reference)
-    for execution_id in world.closed:
-        world.deadlines.watch(deadlines.Kind.RETENTION, execution_id)
 
 
 def _offer(world: World) -> None:

@@ -6,8 +6,6 @@ An empty string counts as absent where the protocol says "optional" (spec/swf-se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from elbflow_engine.core import api, faults
 
 
@@ -62,7 +60,7 @@ def maybe_number(params: api.Object, name: str) -> float | None:
 
 def maybe_object(params: api.Object, name: str) -> api.Object | None:
     value = params.get(name)
-    if value is not None and not isinstance(value, Mapping):
+    if value is not None and not isinstance(value, dict):
         raise _wrong(name, "an object")
     return value
 
@@ -76,7 +74,7 @@ def required_object(params: api.Object, name: str) -> api.Object:
 
 def objects(params: api.Object, name: str) -> list[api.Object]:
     """An optional list of objects; empty when absent."""
-    items = [item for item in _items(params, name) if isinstance(item, Mapping)]
+    items: list[api.Object] = [item for item in _items(params, name) if isinstance(item, dict)]
     if len(items) != len(_items(params, name)):
         raise _wrong(name, "a list of objects")
     return items
@@ -116,11 +114,11 @@ def missing(path: str) -> faults.Fault:
     )
 
 
-def _items(params: api.Object, name: str) -> Sequence[api.Json]:
+def _items(params: api.Object, name: str) -> list[api.Json]:
     value = params.get(name)
     if value is None:
-        return ()
-    if isinstance(value, str) or not isinstance(value, Sequence):
+        return []
+    if not isinstance(value, list):
         raise _wrong(name, "a list")
     return value
 

@@ -30,7 +30,7 @@ class Settings:
 
 @dataclass(slots=True)
 class Header:
-    """What is remembered of an execution when its history is not at hand; kept until retention ends."""
+    """What is known of an execution without its history; ``events`` is counted when it closes."""
 
     id: int
     account: str
@@ -49,7 +49,6 @@ class Header:
     close_status: str | None = None
     close_ms: int | None = None
     events: int = 0
-    purging: bool = False
 
     @property
     def run(self) -> Run:

@@ -12,6 +12,7 @@ from elbflow_engine.core import (
     domains,
     executions,
     history,
+    members,
     polls,
     registered_types,
     signals,
@@ -34,6 +35,14 @@ def _void(command: Callable[[Work, str, api.Object], None]) -> Command:
         return None
 
     return run
+
+
+def _history(world: World, account: str, params: api.Object, now_ms: int) -> api.Answer:
+    """GetWorkflowExecutionHistory, as often as one execution may be asked for it (spec/swf-semantics 11.2)."""
+    run = members.required_object(params, "execution")
+    execution = account, members.text(params, "domain"), members.text(run, "workflowId"), members.text(run, "runId")
+    world.rates.demand("GetWorkflowExecutionHistory", execution, now_ms)
+    return history.of_execution(world, account, params, now_ms)
 
 
 COMMANDS: dict[str, Command] = {
@@ -74,7 +83,7 @@ QUERIES: dict[str, Query] = {
     "ListClosedWorkflowExecutions": visibility.list_closed,
     "CountOpenWorkflowExecutions": visibility.count_open,
     "CountClosedWorkflowExecutions": visibility.count_closed,
-    "GetWorkflowExecutionHistory": history.of_execution,
+    "GetWorkflowExecutionHistory": _history,
     "PollForDecisionTask": history.next_of_decision_task,
     "CountPendingActivityTasks": lambda world, account, params, _: polls.count_pending(
         world, account, ACTIVITY, params

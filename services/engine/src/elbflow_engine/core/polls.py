@@ -23,11 +23,16 @@ def list_key(world: World, account: str, kind: str, params: api.Object) -> ListK
 
 
 def check_room(world: World, key: ListKey) -> None:
-    """Raises when no further poll may park on this list or at all."""
-    if world.matching.parked_on(key) >= world.limits.parked_polls_per_list:
+    """Raises when no further poll may park on this list, in its domain or account, or at all (6.8)."""
+    matching, limits = world.matching, world.limits
+    if matching.parked_on(key) >= limits.parked_polls_per_list:
         raise faults.Fault("LimitExceededFault", f"Too many polls are waiting on task list {key.name}")
-    if world.matching.parked >= world.limits.parked_polls:
-        raise faults.Fault("ThrottlingException", "Rate exceeded")
+    if (
+        matching.parked >= limits.parked_polls
+        or matching.parked_in(key.account) >= limits.parked_polls_per_account
+        or matching.parked_in(key.account, key.domain) >= limits.parked_polls_per_domain
+    ):
+        raise faults.throttled()
 
 
 def take(world: World, key: ListKey) -> api.TaskRef | None:
@@ -77,6 +82,22 @@ def count_pending(world: World, account: str, kind: str, params: api.Object) -> 
     count = world.matching.backlog(list_key(world, account, kind, params))
     cap = world.limits.pending_count_cap
     return {"count": min(count, cap), "truncated": count > cap}
+
+
+def backlog(world: World, key: ListKey, now_ms: int) -> tuple[int, int]:
+    """Ready tasks on a list, and for how many milliseconds the next one has been ready."""
+    task = world.matching.next_on(key)
+    if task is None:
+        return 0, 0
+    return world.matching.backlog(key), max(0, now_ms - pollable_ms(world, task))
+
+
+def pollable_ms(world: World, task: api.TaskRef) -> int:
+    """Since when a ready task has been so."""
+    execution = world.open[task.execution_id]
+    if task.kind == DECISION:
+        return execution.decision.pollable_ms
+    return execution.activities[task.scheduled_id].scheduled_ms
 
 
 def place(world: World, task: api.TaskRef) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from elbflow_engine.core import api, faults, members, paging, times
+from elbflow_engine.core import api, choices, faults, members, paging, times
 from elbflow_engine.core.model import TypeKey, type_structure
 from elbflow_engine.core.work import Work
 from elbflow_engine.core.world import DEPRECATED, REGISTERED, Domain, RegisteredType, World
@@ -57,7 +57,7 @@ class Operations:
         mark_deprecated(work, domain, self._kind, registered)
 
     def undeprecate(self, work: Work, account: str, params: api.Object) -> None:
-        """Undeprecate*Type; not in a deprecated domain."""
+        """Undeprecate*Type; our choice: not in a deprecated domain (6.2: 13, 14)."""
         _registered_domain(work.world, account, params)
         domain, registered = self._find(work.world, account, params)
         if registered.status == REGISTERED:
@@ -67,7 +67,7 @@ class Operations:
         _save(work, domain, self._kind, registered)
 
     def delete(self, work: Work, account: str, params: api.Object) -> None:
-        """Delete*Type; only a deprecated one. Its name and version may be registered anew."""
+        """Delete*Type; only a deprecated one. Our choice: its name and version may be registered anew (6.2: 15, 16)."""
         domain, registered = self._find(work.world, account, params)
         if registered.status == REGISTERED:
             message = "The type is currently registered and cannot be deleted in its current state"
@@ -76,7 +76,7 @@ class Operations:
         work.delete(self._kind.table, _key(domain, registered))
 
     def describe(self, world: World, account: str, params: api.Object, _now_ms: int) -> api.Answer:
-        """Describe*Type."""
+        """Describe*Type. Our choice: a default priority is told only if one was given (6.2: 17, 18)."""
         _, registered = self._find(world, account, params)
         return {"typeInfo": self._info(registered), "configuration": registered.configuration}
 
@@ -127,10 +127,10 @@ def from_row(row: dict[str, Any]) -> RegisteredType:
 
 
 def _registered_domain(world: World, account: str, params: api.Object) -> Domain:
-    """The domain, if nothing new is forbidden there; a deprecated one counts as unknown (6.1: 4)."""
+    """The domain, if it may get anything new."""
     domain = world.domain(account, members.text(params, "domain"))
     if domain.status == DEPRECATED:
-        raise faults.unknown_domain(domain.name)
+        raise choices.fault_in_deprecated_domain(domain.name)
     return domain
 
 

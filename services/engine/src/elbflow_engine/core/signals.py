@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from elbflow_engine.core import api, decision_task, evolution, faults, lifecycle, members
+from elbflow_engine.core import api, choices, decision_task, evolution, faults, lifecycle, members
 from elbflow_engine.core.model import Execution
 from elbflow_engine.core.work import Work
 
@@ -22,6 +22,7 @@ def request_cancel(work: Work, execution: Execution, attributes: evolution.Attri
 def signal_execution(work: Work, account: str, params: api.Object) -> None:
     """SignalWorkflowExecution."""
     execution = _target(work, account, params)
+    work.world.rates.demand("SignalWorkflowExecution", execution.id, work.now_ms)
     attributes: dict[str, object] = {
         "signalName": members.text(params, "signalName"),
         "externalInitiatedEventId": 0,
@@ -30,8 +31,11 @@ def signal_execution(work: Work, account: str, params: api.Object) -> None:
 
 
 def request_cancel_execution(work: Work, account: str, params: api.Object) -> None:
-    """RequestCancelWorkflowExecution; every call is recorded."""
-    request_cancel(work, _target(work, account, params), {"externalInitiatedEventId": 0})
+    """RequestCancelWorkflowExecution."""
+    execution = _target(work, account, params)
+    work.world.rates.demand("RequestCancelWorkflowExecution", execution.id, work.now_ms)
+    if choices.records_cancel_request(already_requested=execution.header.cancel_requested):
+        request_cancel(work, execution, {"externalInitiatedEventId": 0})
 
 
 def terminate_execution(work: Work, account: str, params: api.Object) -> None:

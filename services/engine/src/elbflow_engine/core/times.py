@@ -30,3 +30,10 @@ def after(start_ms: int, duration: int | None) -> int | None:
 def retention_ms(days: str) -> int:
     """A retention period of the protocol (days, or ``NONE`` for none at all) in milliseconds."""
     return 0 if days == NONE else int(days) * DAY_MS
+
+
+def earliest(one: int | None, other: int | None) -> int | None:
+    """The earlier of two instants, where None is never."""
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

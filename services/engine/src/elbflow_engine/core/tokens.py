@@ -38,10 +38,17 @@ class Tokens:
 
     def read_task(self, text: str, kind: str) -> TaskToken:
         """Raises ValidationException ``Invalid token`` when forged, garbled or of the other kind."""
-        fields = self._open(b"task", text).decode().split("|")
-        if fields[:2] != [_VERSION, kind]:
+        token = self.any_task(text)
+        if token.kind != kind:
             raise faults.invalid_token()
-        return TaskToken(kind, int(fields[2]), int(fields[3]), int(fields[4]))
+        return token
+
+    def any_task(self, text: str) -> TaskToken:
+        """As :meth:`read_task`, for a task of either kind."""
+        fields = self._open(b"task", text).decode().split("|")
+        if fields[0] != _VERSION:
+            raise faults.invalid_token()
+        return TaskToken(fields[1], int(fields[2]), int(fields[3]), int(fields[4]))
 
     def page(self, operation: str, scope: api.Object, position: api.Object, issued_ms: int) -> str:
         """A page token for ``operation``, bound to the arguments in ``scope``."""

@@ -7,13 +7,13 @@ and carried out inside the same unit after the local part, so no outbox has to s
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import orjson
 
-from elbflow_engine.core import api, deadlines, evolution, times, tokens
+from elbflow_engine.core import api, choices, closed, deadlines, evolution, times, tokens
 from elbflow_engine.core.model import ACTIVITY, DECISION, Activity, Child, Execution, Header
 from elbflow_engine.core.world import World
 
@@ -42,14 +42,17 @@ class HistoryFull(Exception):
 class Work:
     """Collects the changes of one unit while it moves the world on.
 
-    ``now_ms`` is the instant of its events; per execution it never goes back behind the last event.
+    ``now_ms`` is the instant of its events; our choice: per execution it never goes back behind the last event (3.1).
+    ``denied`` names the decisions the caller may not make (spec/swf-semantics 1.5); ``ended`` holds what it closed.
     """
 
-    def __init__(self, world: World, now_ms: int, entropy: bytes = b"") -> None:
+    def __init__(self, world: World, now_ms: int, entropy: bytes = b"", denied: Collection[str] = frozenset()) -> None:
         self.world = world
         self.now_ms = now_ms
+        self.denied = denied
         self.deliveries: deque[Delivery] = deque()
         self.closures: deque[Closure] = deque()
+        self.ended: dict[tuple[str, str, str, str], Header] = {}
         self._entropy = entropy
         self._run_ids = 0
         self._changes: list[api.Change] = []
@@ -60,10 +63,10 @@ class Work:
         """Add one event to a history and apply it; returns its id."""
         assert not execution.closed, "nothing is appended after the close event"
         event_id, limit = execution.next_id, self.world.limits.history_events
-        if event_id >= limit and event_type not in evolution.CLOSE_STATUS:
+        if choices.history_full(event_id, limit) and event_type not in evolution.CLOSE_STATUS:
             raise HistoryFull(execution)
         ms = max(self.now_ms, execution.last_ms)
-        event = orjson.dumps(
+        written = orjson.dumps(
             {
                 "eventId": event_id,
                 "eventTimestamp": times.to_seconds(ms),
@@ -71,10 +74,11 @@ class Work:
                 evolution.attributes_member(event_type): attributes,
             }
         )
+        event = bytes(memoryview(written))  # A copy of its own size: what orjson returns holds 4 KiB for good.
         execution.events.append(event)
         self._appended.setdefault(execution.id, (event_id, []))[1].append(event)
         evolution.apply(execution, event_id, ms, event_type, attributes)
-        if event_id == limit - 1:
+        if choices.history_full(event_id + 1, limit) and not execution.closed:
             self._stop(execution)
         return event_id
 
@@ -83,6 +87,13 @@ class Work:
 
     def delete(self, table: str, key: str) -> None:
         self._changes.append(api.Delete(table, key))
+
+    def closed(self, header: Header) -> None:
+        """The execution has left the world; the journal keeps it until its retention is over (3.5: 6)."""
+        purge_ms = self.world.purge_ms(header)
+        self.world.retention.expect(purge_ms, self.now_ms)
+        self.ended[header.account, header.domain, *header.run] = header
+        self._changes.append(api.Close(closed.to_row(header, purge_ms)))
 
     def truncate(self, execution_id: int, last_event_id: int) -> None:
         self._changes.append(api.Truncate(execution_id, last_event_id))
@@ -119,7 +130,9 @@ class Work:
         for task in execution.tasks():
             self.world.matching.withdraw(task)
 
-    def transition(self, result: api.Answer = None, started: api.TaskRef | None = None) -> api.Transition:
+    def transition(
+        self, result: api.Answer = None, started: api.TaskRef | None = None, due: float | None = None
+    ) -> api.Transition:
         """What this unit did; call it once, at its end."""
         appends = (api.Append(key, first, tuple(events)) for key, (first, events) in self._appended.items())
-        return api.Transition(result, (*self._changes, *appends), tuple(self._offered), started)
+        return api.Transition(result, (*self._changes, *appends), tuple(self._offered), started, due)

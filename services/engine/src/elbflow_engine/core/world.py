@@ -1,4 +1,7 @@
-"""Everything the engine knows: domains, types, executions, task lists and deadlines."""
+"""Everything the engine has in memory: domains, types, open executions, task lists and deadlines.
+
+Closed executions are not here: they are in the journal alone, see :mod:`.closed`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from elbflow_engine.core import api, deadlines, faults, rates, times
+from elbflow_engine.core import api, choices, deadlines, faults, rates, retention, times
 from elbflow_engine.core.limits import Limits
 from elbflow_engine.core.matching import ListKey, Matching
 from elbflow_engine.core.model import ACTIVITY, DECISION, Execution, Header, TypeKey
@@ -65,8 +68,6 @@ class Domain:
     workflow_types: dict[TypeKey, RegisteredType] = field(default_factory=dict)
     activity_types: dict[TypeKey, RegisteredType] = field(default_factory=dict)
     open_by_start: TimeIndex = field(default_factory=TimeIndex, compare=False)
-    closed_by_start: TimeIndex = field(default_factory=TimeIndex, compare=False)
-    closed_by_close: TimeIndex = field(default_factory=TimeIndex, compare=False)
     open_executions: int = 0
 
 
@@ -79,11 +80,10 @@ class World:
         self.tokens = Tokens(secret)
         self.matching = Matching()
         self.deadlines = deadlines.Deadlines(self.instant)
+        self.retention = retention.Schedule()
         self.rates = rates.Rates(limits.throttle_scale)
         self.domains: dict[tuple[str, str], Domain] = {}
         self.open: dict[int, Execution] = {}
-        self.closed: dict[int, Header] = {}
-        self.runs: dict[tuple[str, str, str, str], int] = {}
         self.current: dict[tuple[str, str, str], int] = {}
         self.next_execution_id = 1
         self._sequence = 0
@@ -106,10 +106,6 @@ class World:
         execution = self.open[execution_id]
         return execution if run_id is None or execution.header.run_id == run_id else None
 
-    def header(self, execution_id: int) -> Header | None:
-        execution = self.open.get(execution_id)
-        return execution.header if execution is not None else self.closed.get(execution_id)
-
     def sequence(self) -> int:
         """The next place in the order in which tasks become pollable."""
         self._sequence += 1
@@ -117,23 +113,20 @@ class World:
 
     def instant(self, kind: deadlines.Kind, execution_id: int, reference: int) -> int | None:
         """When a deadline is due; None when it is void."""
-        if kind is deadlines.Kind.RETENTION:
-            header = self.closed.get(execution_id)
-            return None if header is None else self.purge_ms(header)
         execution = self.open.get(execution_id)
         if execution is None:
             return None
         return deadlines.instant(execution, kind, reference, self.limits.history_events)
 
     def purge_ms(self, header: Header) -> int:
-        """When a closed execution's retention ends."""
+        """When a closed execution's retention ends: from then on nobody sees it. Retention never changes."""
         assert header.close_ms is not None
         return header.close_ms + times.retention_ms(self.domain_of(header).retention)
 
     def pollable(self, task: api.TaskRef) -> ListKey | None:
         """The list on which a task may be handed out now; None when it is closed, started or queued behind another."""
         execution = self.open.get(task.execution_id)
-        if execution is None or execution.next_id >= self.limits.history_events:
+        if execution is None or choices.history_full(execution.next_id, self.limits.history_events):
             return None
         header = execution.header
         if task.kind == DECISION:
@@ -152,32 +145,14 @@ class World:
         header = execution.header
         domain = self.domain_of(header)
         self.open[header.id] = execution
-        self.runs[header.account, header.domain, *header.run] = header.id
         self.current[header.account, header.domain, header.workflow_id] = header.id
         domain.open_by_start.add(header.start_ms, header)
         domain.open_executions += 1
 
     def remove_open(self, header: Header) -> None:
+        """It closed. The journal has it from here on."""
         domain = self.domain_of(header)
         del self.open[header.id]
         del self.current[header.account, header.domain, header.workflow_id]
         domain.open_by_start.remove(header.start_ms, header)
         domain.open_executions -= 1
-
-    def add_closed(self, header: Header) -> None:
-        assert header.close_ms is not None
-        domain = self.domain_of(header)
-        self.closed[header.id] = header
-        if header.purging:
-            return
-        self.runs[header.account, header.domain, *header.run] = header.id
-        domain.closed_by_start.add(header.start_ms, header)
-        domain.closed_by_close.add(header.close_ms, header)
-
-    def hide_closed(self, header: Header) -> None:
-        """Its retention is over: nobody sees it any more, though parts may still have to be deleted."""
-        assert header.close_ms is not None
-        domain = self.domain_of(header)
-        self.runs.pop((header.account, header.domain, *header.run), None)
-        domain.closed_by_start.remove(header.start_ms, header)
-        domain.closed_by_close.remove(header.close_ms, header)

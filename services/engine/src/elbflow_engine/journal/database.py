@@ -1,20 +1,18 @@
-"""The file, its two connections and the thread each of them lives in."""
+"""The file, its connections and the thread each of them lives in."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import fcntl
 import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from elbflow_engine import core
-from elbflow_engine.journal import rows, schema
+from elbflow_engine.journal import checkpoints, rows, schema, threads
 
 _PROBE_BYTES = 64 * 1024
 
@@ -22,36 +20,53 @@ T = TypeVar("T")
 
 
 class Database:
-    """The two connections and the thread each lives in. An in-memory database has one connection for both uses."""
+    """A writing connection, two reading ones, and their threads. A database in memory has one connection for all."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._lock_fd: int | None = None
-        self._writer_thread = ThreadPoolExecutor(1, "journal-writer")
-        self._reader_thread = self._writer_thread
+        self._writer_thread = threads.Helper("journal-writer")
+        self._reader_threads = [self._writer_thread]
+        if path != schema.MEMORY:
+            self._reader_threads = [threads.Helper("journal-reader"), threads.Helper("journal-scanner")]
         self._writer: sqlite3.Connection | None = None
-        self._reader: sqlite3.Connection | None = None
+        self._readers: list[sqlite3.Connection] = []
+        self._rows = 0
+        self._checkpoints = None if path == schema.MEMORY else checkpoints.Checkpoints(path, self._between_commits)
 
     async def write(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._writer_thread, work)
+        return await self._writer_thread.run(work)
 
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        assert self._reader is not None
-        return await asyncio.get_running_loop().run_in_executor(self._reader_thread, work, self._reader)
+    def start(self, work: Callable[[], None], done: Callable[[BaseException | None], None]) -> None:
+        """Do ``work``, which commits, in the writer thread; then call ``done`` on the loop with its error or None."""
+
+        def ended(error: BaseException | None) -> None:
+            done(error)
+            if error is None and self._checkpoints is not None:
+                self._checkpoints.wrote(self._rows)
+
+        self._writer_thread.start(work, ended)
+
+    async def read(self, work: Callable[[sqlite3.Connection], T], *, scan: bool = False) -> T:
+        """Run ``work`` beside the writer; one that may ``scan`` a whole table beside other reads, too."""
+        chosen = min(int(scan), len(self._readers) - 1)
+        reader = self._readers[chosen]
+        return await self._reader_threads[chosen].run(lambda: work(reader))
 
     def open(self) -> None:
         if self._path == schema.MEMORY:
-            self._writer = self._reader = schema.open_writer(self._path)
+            self._writer = schema.open_writer(self._path)
+            self._readers = [self._writer]
             return
         schema.create_file(Path(self._path))
         self._lock_fd = _lock(Path(self._path).with_suffix(".lock"))
         self._writer = schema.open_writer(self._path)
-        self._reader = schema.open_reader(self._path)
-        self._reader_thread = ThreadPoolExecutor(1, "journal-reader")
+        self._readers = [schema.open_reader(self._path) for _ in self._reader_threads]
 
     def commit(self, group: Sequence[Sequence[core.Change]]) -> None:
         assert self._writer is not None
         rows.write_group(self._writer, group)
+        self._rows = self._writer.total_changes
 
     def probe(self) -> None:
         """Write and remove a block, so that a full disk shows before anybody relies on it."""
@@ -69,14 +84,24 @@ class Database:
         return bytes(row[0])
 
     async def close(self) -> None:
+        if self._checkpoints is not None:
+            await self._checkpoints.close()
         await self.write(self._close)
-        self._reader_thread.shutdown(wait=False)
-        self._writer_thread.shutdown(wait=False)
+        for helper in {*self._reader_threads, self._writer_thread}:
+            helper.close()
+
+    def _between_commits(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        def run() -> None:
+            if self._writer is not None:
+                work(self._writer)
+
+        self._writer_thread.start(run, checkpoints.report)
 
     def _close(self) -> None:
-        # The reader goes first: the last connection to close checkpoints the WAL and removes it.
-        if self._reader is not None and self._reader is not self._writer:
-            self._reader.close()
+        # The readers go first: the last connection to close checkpoints the WAL and removes it.
+        for reader in self._readers:
+            if reader is not self._writer:
+                reader.close()
         if self._writer is not None:
             self._writer.close()
         if self._lock_fd is not None:

@@ -5,25 +5,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 from elbflow import errors
 from elbflow_engine import core
 from elbflow_engine.journal import database as databases
-from elbflow_engine.journal import rows
+from elbflow_engine.journal import reading, rows, schema
 
 MAX_GROUP = 512
 _ALL = 2**62
 
 EventReader: TypeAlias = Callable[[int], Sequence[bytes]]
+Rows = TypeVar("Rows")
+_Waiting: TypeAlias = tuple[Sequence[core.Change], asyncio.Future[None]]
 Loader: TypeAlias = Callable[[Iterable[core.Put], EventReader], None]
 
 
 class CommitFailed(errors.Retryable):
     """The change could not be made durable; it may or may not have happened."""
+
+
+class ChangeRejected(errors.Defect):
+    """This change cannot be stored although others can; nothing of it happened."""
 
 
 class Observer(Protocol):
@@ -42,15 +49,17 @@ class Journal:
     """One database file with one writer. Open it with :meth:`open`.
 
     :meth:`commit` never waits: whatever is handed in while a commit runs goes into the next one, in order, with one
-    thread hop per group. When a group fails, it and everything queued behind it fail (later changes build on the
-    lost ones), and the journal refuses commits until :meth:`recover` succeeds.
+    thread hop per group. When the disk fails a group (full, broken), it fails with :class:`CommitFailed`. When one of
+    its changes is at fault, they are tried once more one by one: those before it become durable, it alone fails with
+    :class:`ChangeRejected`. Either way everything behind fails too, for later changes build on the lost ones, and the
+    journal refuses commits until :meth:`recover` succeeds.
     """
 
     def __init__(self, database: databases.Database, observer: Observer) -> None:
         self._database = database
         self._observer = observer
         self._loop = asyncio.get_running_loop()
-        self._pending: deque[tuple[Sequence[core.Change], asyncio.Future[None]]] = deque()
+        self._pending: deque[_Waiting] = deque()
         self._flush_due = False
         self._writing = False
         self._failure: CommitFailed | None = None
@@ -59,21 +68,28 @@ class Journal:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, path: str | Path, observer: Observer | None = None) -> AsyncIterator[Journal]:
+    async def open(
+        cls,
+        path: str | Path,
+        observer: Observer | None = None,
+        *,
+        database: Callable[[str], databases.Database] = databases.Database,
+    ) -> AsyncIterator[Journal]:
         """Open or create the database at ``path`` (``:memory:`` keeps nothing). Leaving waits for queued commits.
 
+        ``database`` makes the storage behind it; tests give one that fails or dawdles.
         Raises :class:`JournalUnusable`: damaged file, other schema version, or another engine has it open.
         """
-        database = databases.Database(str(path))
+        opened = database(str(path))
         try:
-            await database.write(database.open)
-            journal = cls(database, observer or _Silent())
+            await opened.write(opened.open)
+            journal = cls(opened, observer or _Silent())
             try:
                 yield journal
             finally:
                 await journal._idle.wait()
         finally:
-            await asyncio.shield(database.close())
+            await asyncio.shield(opened.close())
 
     @property
     def settled(self) -> bool:
@@ -104,28 +120,42 @@ class Journal:
                 self._loop.call_soon(self._flush)
         return future
 
-    async def events(self, execution_id: int, first: int, last: int) -> list[bytes]:
-        """Committed events ``first`` to ``last`` (both included), ascending. Call it behind a commit or barrier."""
-        return await self._database.read(lambda db: rows.read_events(db, execution_id, first, last))
+    async def read(self, query: core.Query[Rows]) -> Rows:
+        """Answer a question of the core from what is committed, in a reading thread. Call it behind a barrier.
+
+        Lists and counts, which may go through all closed executions, do not delay the other questions.
+        """
+        scan = isinstance(query, core.ClosedPage | core.ClosedCount)
+        return await self._database.read(lambda db: query.run(reading.Reader(db)), scan=scan)
 
     async def restore(self, load: Loader) -> None:
-        """Run ``load(rows, read_events)`` in the reading thread: a pure rebuild may block it, never the loop."""
+        """Run ``load(rows, read_events)`` in the reading thread: a pure rebuild may block it, never the loop.
+
+        Raises :class:`JournalUnusable` when what is stored cannot be loaded.
+        """
 
         def run(db: sqlite3.Connection) -> None:
             load(rows.read_records(db), lambda execution_id: rows.read_events(db, execution_id, 1, _ALL))
 
-        await self._database.read(run)
+        try:
+            await self._database.read(run)
+        except Exception as error:
+            raise schema.JournalUnusable(f"The journal cannot be loaded: {error!r}") from error
 
     async def secret(self) -> bytes:
         """The key of task and page tokens: made once per database, so that tokens survive restarts."""
         return await self._database.write(self._database.secret)
 
+    async def quiet(self) -> None:
+        """Wait until nothing is queued or being written: what was handed in is durable or lost."""
+        await self._idle.wait()
+
     async def recover(self) -> None:
         """Try to write again after a failure; raises :class:`CommitFailed` while that still fails.
 
-        What was lost stays lost: load a new engine from :meth:`restore` afterwards.
+        What was lost stays lost: continue with an engine that was loaded by :meth:`restore` after the failure.
         """
-        await self._idle.wait()
+        await self.quiet()
         try:
             await self._database.write(self._database.probe)
         except sqlite3.Error as error:
@@ -144,34 +174,60 @@ class Journal:
             self._flush()
             return
         self._writing = True
-        began = self._loop.time()
-        done = asyncio.ensure_future(self._database.write(lambda: self._database.commit(written)))
-        done.add_done_callback(lambda task: self._written(task, group, began, len(written)))
+        began = time.perf_counter()
+        self._database.start(
+            lambda: self._database.commit(written),
+            lambda error: self._written(error, group, began, len(written)),
+        )
 
-    def _written(
-        self,
-        task: asyncio.Task[None],
-        group: list[tuple[Sequence[core.Change], asyncio.Future[None]]],
-        began: float,
-        size: int,
-    ) -> None:
+    def _written(self, error: BaseException | None, group: list[_Waiting], began: float, size: int) -> None:
+        if error is not None and size > 1 and not _is_storage(error):
+            self._retry(group)
+            return
+        if error is None:
+            self._observer.committed(time.perf_counter() - began, size)
+            self._conclude(group, [], None)
+        else:
+            self._conclude([], group, error)
+
+    def _retry(self, group: list[_Waiting]) -> None:
+        """Once more, one by one and in order, up to the first that fails again (spec/swf-long-poll-scale 6.5)."""
+        tried: list[_Waiting] = []
+
+        def work() -> None:
+            for waiting in group:
+                if waiting[0]:
+                    self._database.commit([waiting[0]])
+                tried.append(waiting)
+
+        self._database.start(work, lambda error: self._conclude(tried, group[len(tried) :], error))
+
+    def _conclude(self, durable: list[_Waiting], lost: list[_Waiting], error: BaseException | None) -> None:
+        """Tell everybody of a group how it ended; ``error`` struck the first of the ``lost``, or the first change."""
         self._writing = False
-        error = CommitFailed("The journal was closed") if task.cancelled() else task.exception()
+        _resolve(durable, None)
         if error is not None:
             self._failure = CommitFailed(f"The journal cannot be written: {error}")
-            group.extend(self._pending)
+            if not _is_storage(error):
+                ahead = next((number for number, (changes, _) in enumerate(lost) if changes), 0)
+                lost.insert(0, lost.pop(ahead))
+                _resolve(lost[:1], ChangeRejected(f"A change cannot be stored: {error!r}"))
+            lost.extend(self._pending)
             self._pending.clear()
-        else:
-            self._observer.committed(self._loop.time() - began, size)
-        _resolve(group, self._failure)
+            _resolve(lost, self._failure)
         self._flush()
 
 
-def _resolve(group: Sequence[tuple[Sequence[core.Change], asyncio.Future[None]]], failure: CommitFailed | None) -> None:
+def _is_storage(error: BaseException) -> bool:
+    """Whether the file, the disk or the machine is at fault, not what was to be written."""
+    return isinstance(error, sqlite3.OperationalError | OSError | MemoryError) or type(error) is sqlite3.DatabaseError
+
+
+def _resolve(group: Sequence[_Waiting], failure: errors.ElbflowError | None) -> None:
     for _, future in group:
         if future.done():
             continue
         if failure is None:
             future.set_result(None)
         else:
-            future.set_exception(CommitFailed(str(failure)))
+            future.set_exception(type(failure)(str(failure)))

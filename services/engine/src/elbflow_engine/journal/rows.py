@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
 from elbflow_engine import core
+from elbflow_engine.journal import batches, closed
 
 
 class Fold:
@@ -19,6 +20,9 @@ class Fold:
         self._rows: dict[tuple[str, str], bytes | None] = {}
         self._events: dict[int, dict[int, bytes]] = {}
         self._cuts: dict[int, int] = {}
+        self._closed: dict[int, core.Closed] = {}
+        self._hidden: set[int] = set()
+        self._purged: set[int] = set()
 
     def add(self, changes: Iterable[core.Change]) -> None:
         for change in changes:
@@ -35,28 +39,51 @@ class Fold:
                         known[event_id] = body
                 case core.Truncate(execution_id, last_event_id):
                     self._truncate(execution_id, last_event_id)
+                case core.Close(row):
+                    self._rows["execution", str(row.execution_id)] = None
+                    self._closed[row.execution_id] = row
+                case core.Purge(execution_id, last_event_id):
+                    self._purge(execution_id, last_event_id)
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Write inside the caller's transaction. Cuts go first: what a group appends after a cut survives it."""
         connection.executemany("DELETE FROM event WHERE execution_id = ? AND event_id > ?", list(self._cuts.items()))
-        connection.executemany(
-            "INSERT INTO event VALUES (?, ?, ?)",
+        batches.insert(
+            connection,
+            "INSERT INTO event",
             [(run, number, body) for run, known in self._events.items() for number, body in known.items()],
         )
-        connection.executemany(
-            "INSERT OR REPLACE INTO record VALUES (?, ?, ?)",
+        batches.insert(
+            connection,
+            "INSERT OR REPLACE INTO record",
             [(table, key, value) for (table, key), value in self._rows.items() if value is not None],
         )
-        connection.executemany(
-            "DELETE FROM record WHERE kind = ? AND key = ?",
-            [row for row, value in self._rows.items() if value is None],
-        )
+        gone: dict[str, list[str]] = {}
+        for (table, key), value in self._rows.items():
+            if value is None:
+                gone.setdefault(table, []).append(key)
+        for table, keys in gone.items():
+            batches.delete(connection, "DELETE FROM record WHERE kind = ? AND key IN", table, keys)
+        closed.insert(connection, list(self._closed.values()))
+        closed.hide(connection, list(self._hidden))
+        closed.delete(connection, list(self._purged))
 
     def _truncate(self, execution_id: int, last_event_id: int) -> None:
         known = self._events.get(execution_id, {})
         for event_id in [number for number in known if number > last_event_id]:
             del known[event_id]
         self._cuts[execution_id] = min(last_event_id, self._cuts.get(execution_id, last_event_id))
+
+    def _purge(self, execution_id: int, last_event_id: int) -> None:
+        if last_event_id:
+            self._truncate(execution_id, last_event_id)
+            self._hidden.add(execution_id)
+            return
+        self._events.pop(execution_id, None)
+        self._cuts.pop(execution_id, None)
+        self._hidden.discard(execution_id)
+        self._closed.pop(execution_id, None)
+        self._purged.add(execution_id)
 
 
 def write_group(connection: sqlite3.Connection, group: Sequence[Sequence[core.Change]]) -> None:

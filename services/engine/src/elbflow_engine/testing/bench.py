@@ -95,22 +95,39 @@ class Bench:
     def answer(self, transition: core.Transition) -> Any:
         """The answer as the client would parse it."""
         result = transition.result
-        if isinstance(result, core.HistoryWindow):
-            result = self.engine.fill(result, self.journal.read(result))
+        while isinstance(result, core.Read):
+            result = result.resume(self.journal.read(result.query))
         body = core.render(result)
         return orjson.loads(body) if body else None
 
     def advance(self, seconds: float) -> None:
-        """Move time, firing every deadline at its own instant."""
+        """Move time, firing every deadline at its own instant; what is over is purged."""
         target = self.now + seconds
-        while (deadline := self.engine.next_deadline()) is not None and deadline <= target:
-            self.now = max(self.now, deadline)
+        while (instant := self._next()) is not None and instant <= target:
+            self.now = max(self.now, instant)
             self.expire()
+            self.purge()
         self.now = target
 
     def expire(self) -> None:
         """Fire what is due now."""
         self.commit(*self.engine.expire(self.now))
+
+    def purge(self) -> int:
+        """Delete what is to be deleted now; returns in how many units."""
+        units = 0
+        while (deleted := self.purge_unit()) is not None:
+            units += deleted > 0
+        return units
+
+    def purge_unit(self) -> int | None:
+        """One unit of deleting; returns from how many executions, None when it is not time to look."""
+        question = self.engine.retention_over(self.now)
+        if question is None:
+            return None
+        transition = self.engine.purge(self.journal.read(question))
+        self.commit(transition)
+        return len(transition.changes)
 
     def reload(self) -> None:
         """Crash and load the journal into a new engine; parked polls are gone."""
@@ -154,6 +171,10 @@ class Bench:
             "DescribeWorkflowExecution", execution={"workflowId": workflow_id, "runId": run_id}
         )
         return detail
+
+    def _next(self) -> float | None:
+        instants = [self.engine.next_deadline(), self.engine.next_purge()]
+        return min((instant for instant in instants if instant is not None), default=None)
 
     def _next_entropy(self) -> bytes:
         return next(self._entropy).to_bytes(32, "big")

@@ -18,6 +18,7 @@ from elbflow_engine import core, wire
 from elbflow_engine.testing.faults import FaultSchedule
 from elbflow_engine.testing.host import HOLD_S, EngineHost
 from elbflow_engine.testing.transport import InProcessTransport
+from elbflow_engine.testing.turmoil import Turmoil
 
 
 class SwfDouble(PollOperations, TaskOperations, ExecutionOperations, RegistrationOperations):
@@ -47,16 +48,25 @@ class SwfDouble(PollOperations, TaskOperations, ExecutionOperations, Registratio
         retries: RetryPlan | None = None,
     ) -> None:
         self._host = EngineHost(clock, rng, limits=limits, hold_s=hold_s)
+        self._turmoil = None if faults is None else Turmoil(self._host, clock, faults)
+        self._disturbing: asyncio.Task[None] | None = None
         super().__init__(InProcessTransport(self._host, clock, rng, faults, retries or RetryPlan()))
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(wire.inputs)
+        if self._turmoil is not None:
+            self._disturbing = asyncio.create_task(self._turmoil.run(), name="turmoil")
         return self
 
     async def __aexit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
+        if self._disturbing is not None:
+            self._disturbing.cancel()
+            await asyncio.wait({self._disturbing})
         await self._host.aclose()
+        if self._disturbing is not None and not self._disturbing.cancelled():
+            self._disturbing.result()
 
     async def call(self, operation: str, members: Mapping[str, Any]) -> Mapping[str, Any]:
         """Any short operation by its wire name, for what :class:`elbflow.swf.Service` does not offer."""
@@ -65,6 +75,10 @@ class SwfDouble(PollOperations, TaskOperations, ExecutionOperations, Registratio
     def restart(self) -> None:
         """Crash the engine and start it again from its journal; parked polls and tokens survive."""
         self._host.restart()
+
+    def histories(self, domain: str) -> dict[tuple[str, str], list[dict[str, Any]]]:
+        """All whole histories of a domain by workflow id and run id, as the wire would have them; past any faults."""
+        return self._host.journal.histories(domain)
 
     def statistics(self) -> core.Statistics:
         """Open executions, parked polls, backlogs."""

@@ -3,8 +3,26 @@
 from __future__ import annotations
 
 from elbflow_engine.wire.admission import Admission
+from elbflow_engine.wire.callers import ELB_ROLES, SERVICE, Callers, Rules
+from elbflow_engine.wire.connection import Connection, Listener
 from elbflow_engine.wire.endpoint import Endpoint
+from elbflow_engine.wire.gate import Capacity, Gate
 from elbflow_engine.wire.scalars import SerializationError, ValidationError
 from elbflow_engine.wire.shapes import Inputs, inputs
 
-__all__ = ["Admission", "Endpoint", "Inputs", "SerializationError", "ValidationError", "inputs"]
+__all__ = [
+    "ELB_ROLES",
+    "SERVICE",
+    "Admission",
+    "Callers",
+    "Capacity",
+    "Connection",
+    "Endpoint",
+    "Gate",
+    "Inputs",
+    "Listener",
+    "Rules",
+    "SerializationError",
+    "ValidationError",
+    "inputs",
+]

@@ -54,7 +54,7 @@ class Admission:
         if self._scale <= 0 or rate is None:
             return True
         key = (account, operation)
-        tokens, since = self._buckets.get(key, (rate.capacity * self._scale, now))
+        tokens, since = self._buckets.get(key, (self._capacity(rate), now))
         tokens = self._filled(rate, tokens, now - since)
         if tokens < 1:
             self._buckets[key] = (tokens, now)
@@ -64,12 +64,16 @@ class Admission:
             self._forget_full(now)
         return True
 
+    def _capacity(self, rate: Rate) -> float:
+        """At least one token, however small the scale: an empty bucket must be able to fill."""
+        return max(1.0, rate.capacity * self._scale)
+
     def _filled(self, rate: Rate, tokens: float, elapsed_s: float) -> float:
-        return min(rate.capacity * self._scale, tokens + rate.refill_per_s * self._scale * elapsed_s)
+        return min(self._capacity(rate), tokens + rate.refill_per_s * self._scale * elapsed_s)
 
     def _forget_full(self, now: float) -> None:
         """A full bucket is the same as none; accounts that stopped calling need no memory."""
         for (account, operation), (tokens, since) in list(self._buckets.items()):
             rate = self._rates[operation]
-            if self._filled(rate, tokens, now - since) >= rate.capacity * self._scale:
+            if self._filled(rate, tokens, now - since) >= self._capacity(rate):
                 del self._buckets[account, operation]

@@ -14,14 +14,14 @@ from elbflow_engine.wire import scalars
 MAX_BODY_BYTES = 1024 * 1024
 JSON_1_0 = "application/x-amz-json-1.0"
 PLAIN_JSON = "application/json"
-CAPABILITIES = "safe-abort"
+CAPABILITIES = "safe-abort, hold-hint, backlog"
 
 _TARGET_SUFFIX = "SimpleWorkflowService"
 _MODELLED = "com.amazonaws.swf.base.model"
 _VALIDATION = "com.amazon.coral.validate"
 _GENERIC = "com.amazon.coral.service"
+_VALIDATION_CODES = frozenset({"ValidationException", "ValidationError"})
 _STATUS = {"RequestEntityTooLargeException": 413, "InternalFailure": 500, "ServiceUnavailable": 503}
-_COMPRESSED = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress"})
 _AUTH_CODES: Mapping[service.AuthCode, str] = {
     service.AuthCode.MISSING_AUTHENTICATION_TOKEN: "MissingAuthenticationTokenException",
     service.AuthCode.INCOMPLETE_SIGNATURE: "IncompleteSignatureException",
@@ -54,13 +54,6 @@ def content_type_of(request_type: str | None) -> str:
     return PLAIN_JSON if media_type == PLAIN_JSON else JSON_1_0
 
 
-def check_encoding(content_encoding: str | None) -> None:
-    """Refuse compressed bodies. ``amz-1.0``, which old clients send, is no compression and is ignored."""
-    codings = {coding.strip().lower() for coding in (content_encoding or "").split(",")}
-    if codings & _COMPRESSED:
-        raise Refused("SerializationException", f"Content-Encoding {content_encoding} is not supported")
-
-
 def parse(body: bytes) -> Mapping[str, core.Json]:
     """The JSON object in ``body``; no body stands for an empty one. Raises :class:`Refused`."""
     if not body:
@@ -76,6 +69,16 @@ def parse(body: bytes) -> Mapping[str, core.Json]:
 
 def too_large() -> Refused:
     return Refused("RequestEntityTooLargeException", f"The request exceeds {MAX_BODY_BYTES} bytes")
+
+
+def busy() -> Refused:
+    """The service has too much to do; retry."""
+    return Refused("ServiceUnavailable", "The service is busy; try again later")
+
+
+def internal_failure() -> Refused:
+    """Something failed that nobody expected; retry."""
+    return Refused("InternalFailure", "The request failed because of an internal error")
 
 
 def refusal(error: Exception) -> Refused | None:
@@ -103,10 +106,27 @@ def status_of(code: str) -> int:
 
 
 def error_body(refused: Refused) -> bytes:
-    """The body of an error answer, with the ``__type`` prefix the code belongs to."""
+    """The body of an error answer, with the ``__type`` prefix the code belongs to.
+
+    Messages quote what was received, which need not be text: such bytes are replaced.
+    """
     prefix = _GENERIC
-    if refused.code == "ValidationException":
+    if refused.code in _VALIDATION_CODES:
         prefix = _VALIDATION
     elif refused.code.endswith("Fault"):
         prefix = _MODELLED
-    return orjson.dumps({"__type": f"{prefix}#{refused.code}", "message": refused.message})
+    message = refused.message.encode(errors="replace").decode()
+    return orjson.dumps({"__type": f"{prefix}#{refused.code}", "message": message})
+
+
+def _busy() -> bytes:
+    body = error_body(busy())
+    head = (
+        f"HTTP/1.1 503 Service Unavailable\r\nContent-Type: {JSON_1_0}\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+BUSY = _busy()
+"""A whole answer, for a client whose request is given up before anything could read it."""

@@ -12,7 +12,7 @@ from botocore import model
 from elbflow_engine import core
 
 # Order of this enum in messages, as recorded from the live service (spec/swf-semantics 1.4).
-_DECISION_TYPES = (
+DECISION_TYPES = (
     "CompleteWorkflowExecution",
     "StartTimer",
     "RequestCancelExternalWorkflowExecution",
@@ -61,7 +61,7 @@ NOT_NULL = "Member must not be null"
 def string(shape: model.StringShape) -> Reader:
     """Length in code points, enum, pattern."""
     limits: Mapping[str, int] = shape.metadata
-    allowed = tuple(_DECISION_TYPES if shape.name == "DecisionType" else shape.enum)
+    allowed = tuple(DECISION_TYPES if shape.name == "DecisionType" else shape.enum)
     pattern = shape.metadata.get("pattern")
     expression = re.compile(pattern) if pattern else None
     absent_if_empty = shape.name in _EMPTY_IS_ABSENT

@@ -34,11 +34,12 @@ class Inputs:
         self._readers: dict[str, scalars.Reader] = {
             name: self._compile(service.operation_model(name).input_shape) for name in service.operation_names
         }
+        self._operations = frozenset(self._readers)
 
     @property
     def operations(self) -> frozenset[str]:
         """Names of all operations of the service."""
-        return frozenset(self._readers)
+        return self._operations
 
     def read(self, operation: str, body: core.Json) -> core.Object:
         """Check ``body`` against the input of ``operation`` and return it cleaned.

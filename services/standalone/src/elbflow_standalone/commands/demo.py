@@ -49,6 +49,7 @@ def _play(where: layout.Layout, story: narrator.Narrator) -> None:
             services: list[str] = []
             running.enter_context(stack.running(where, services.append))
             step.detail = ", ".join(services)
+        story.say(f"    what its workflows do, in a browser while this runs: {where.console_url}")
         asyncio.run(tour.Tour(where, story).play())
         story.say()
         with story.step("stop the stack"):

@@ -29,4 +29,5 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         for name, state in states.items():
             print(f"{name:<12}{state:<10}{pids.get(name, '-')!s:<8}{reasons.get(name) or 'ready'}")
+        print(f"console: {where.console_url}")
     return 0 if not any(reasons.values()) and set(states) == set(pids) else 1

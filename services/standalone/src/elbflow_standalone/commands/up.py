@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.ready_file:
             stack_file.write(arguments.ready_file, stack_file.describe(where, keys))
         _say(f"elbflow is ready: ELB at {where.elb_url}, SWF at {where.swf_url}, logs in {where.log_dir}")
+        _say(f"Console (executions, timelines, task lists): {where.console_url}")
         _say(f'In another shell: eval "$({sys.argv[0]} env --data-dir {where.data_dir})"')
         try:
             return _wait(process, stop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from elbflow.service.sigv4.keys import StaticKeys, UnusableKeys
 from elbflow.service.sigv4.model import (
+    REGION,
     SYSTEM_ACCOUNT,
     AuthCode,
     Authenticator,
@@ -14,10 +15,13 @@ from elbflow.service.sigv4.model import (
     SignedRequest,
     account_of,
 )
+from elbflow.service.sigv4.permissions import ALLOW_ALL, Permissions
 from elbflow.service.sigv4.received import from_aiohttp
 from elbflow.service.sigv4.verifier import AcceptAll, Verifier
 
 __all__ = [
+    "ALLOW_ALL",
+    "REGION",
     "SYSTEM_ACCOUNT",
     "AcceptAll",
     "AuthCode",
@@ -26,6 +30,7 @@ __all__ = [
     "Credential",
     "Identity",
     "KeyStore",
+    "Permissions",
     "SignedRequest",
     "StaticKeys",
     "UnusableKeys",

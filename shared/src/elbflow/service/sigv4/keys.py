@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import Annotated
 
 import pydantic
 
 from elbflow import errors
 from elbflow.service import secrets
 from elbflow.service.sigv4.model import Credential
+from elbflow.service.sigv4.permissions import Permissions
+
+_Pattern = Annotated[str, pydantic.StringConstraints(pattern=r"^(\*|[A-Za-z0-9*?-]+:[A-Za-z0-9*?]+)$")]
+_Role = Annotated[str, pydantic.StringConstraints(min_length=1)]
 
 
 class UnusableKeys(errors.Permanent):
@@ -24,11 +29,19 @@ class _Key(pydantic.BaseModel):
     account: str = pydantic.Field(pattern=r"^[0-9]{12}$")
     session_token: pydantic.SecretStr | None = None
     admin: bool = False
+    roles: tuple[_Role, ...] = ()
+    allow: tuple[_Pattern, ...] = ("*",)
 
     def credential(self) -> Credential:
         token = self.session_token.get_secret_value() if self.session_token else None
         return Credential(
-            self.access_key_id, self.secret_access_key.get_secret_value(), self.account, token, self.admin
+            self.access_key_id,
+            self.secret_access_key.get_secret_value(),
+            self.account,
+            token,
+            self.admin,
+            self.roles,
+            Permissions(self.allow),
         )
 
 
@@ -50,7 +63,10 @@ class StaticKeys:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> StaticKeys:
-        """Read ``{"keys": [{"access_key_id", "secret_access_key", "account", "admin"?, "session_token"?}]}``.
+        """Read ``{"keys": [{"access_key_id", "secret_access_key", "account", ...}]}``.
+
+        A key may also have ``session_token``, ``admin`` (false), ``roles`` (names, none) and ``allow`` (patterns of
+        actions such as ``swf:PollFor*``, all).
 
         Blocks; for start-up. Raises :class:`UnusableKeys` when group or others may access the file or its content
         is wrong, ``OSError`` when it cannot be read.

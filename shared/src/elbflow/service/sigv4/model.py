@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from elbflow import errors
+from elbflow.service.sigv4.permissions import ALLOW_ALL, Permissions, matches
 
 SYSTEM_ACCOUNT = "000000000000"
 ACCOUNT_DIGITS = 12
+REGION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+"""Region names are host name labels: nothing else may become part of the names of what a caller owns."""
 
 
 class AuthCode(enum.StrEnum):
@@ -35,23 +39,34 @@ class AuthError(errors.Permanent):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """An access key. One with a ``session_token`` is good only together with that token."""
+    """An access key. One with a ``session_token`` is good only together with that token.
+
+    ``admin`` makes its bearer an administrator, ``roles`` are the names of the roles he acts in.
+    """
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
     account: str
     session_token: str | None = field(default=None, repr=False)
     admin: bool = False
+    roles: tuple[str, ...] = ()
+    permissions: Permissions = ALLOW_ALL
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The authenticated caller; ``region`` is that of the credential scope."""
+    """The authenticated caller; ``region`` is that of the credential scope, empty when nothing was signed."""
 
     account: str
     access_key_id: str
     admin: bool
     region: str = ""
+    roles: tuple[str, ...] = ()
+    permissions: Permissions = ALLOW_ALL
+
+    def acts_in(self, patterns: Iterable[str]) -> bool:
+        """Whether one of the caller's roles has a name that one of ``patterns`` stands for."""
+        return any(matches(pattern, role) for pattern in patterns for role in self.roles)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from elbflow import clock as clocks
 from elbflow.service.sigv4 import canonical
 from elbflow.service.sigv4.claim import Claim, Headers, incomplete, index_headers, read
 from elbflow.service.sigv4.model import (
+    REGION,
     SYSTEM_ACCOUNT,
     AuthCode,
     AuthError,
@@ -61,9 +62,18 @@ class Verifier:
             raise AuthError(AuthCode.INVALID_CLIENT_TOKEN_ID, "The security token included in the request is invalid.")
         _check_session(claim, credential)
         _check_signature(request, headers, claim, credential)
-        return Identity(credential.account, credential.access_key_id, credential.admin, claim.region)
+        return Identity(
+            credential.account,
+            credential.access_key_id,
+            credential.admin,
+            claim.region,
+            credential.roles,
+            credential.permissions,
+        )
 
     def _check_scope(self, claim: Claim) -> None:
+        if not REGION.fullmatch(claim.region):
+            raise incomplete("The region of the Credential must be a host name label.")
         if claim.service != self._service:
             raise _no_match(f"Credential should be scoped to correct service: '{self._service}'.")
         if claim.date != claim.timestamp[:8]:
@@ -99,7 +109,7 @@ class AcceptAll:
         scope = unquote(found.group(1)).split("/") if found else []
         access_key_id = scope[0] if scope else ""
         account = account_of(access_key_id)
-        region = scope[2] if len(scope) > 2 else ""
+        region = scope[2] if len(scope) > 2 and REGION.fullmatch(scope[2]) else ""
         return Identity(account, access_key_id, account in self._admin_accounts, region)
 
 

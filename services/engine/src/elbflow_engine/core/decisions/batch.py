@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from elbflow_engine.core import evolution, rates
 from elbflow_engine.core.model import Execution
 from elbflow_engine.core.work import Work
@@ -27,15 +29,19 @@ class Batch:
         return self.work.world.domain_of(self.execution.header)
 
     def append(self, event_type: str, attributes: evolution.Attributes) -> int:
-        """Append an event that refers to this completion."""
-        return self.work.append(
-            self.execution, event_type, attributes | {"decisionTaskCompletedEventId": self.completed_id}
-        )
+        """Append an event that refers to this completion. Adds that reference to ``attributes``."""
+        attributes["decisionTaskCompletedEventId"] = self.completed_id
+        return self.work.append(self.execution, event_type, attributes)
 
     def fail(self, event_type: str, cause: str, attributes: evolution.Attributes) -> None:
         """Append a failure event; the decider gets to see it, the other decisions go on."""
         self.append(event_type, attributes | {"cause": cause})
         self.demanded = True
+
+    def denied(self, decision_type: str) -> Iterator[str]:
+        """The cause of a decision whose pseudo-action the caller may not use (spec/swf-semantics 1.5)."""
+        if decision_type in self.work.denied:
+            yield "OPERATION_NOT_PERMITTED"
 
     def admit(self, decision_type: str) -> bool:
         """Take a token of the decision's rate bucket (spec/swf-semantics 11.2)."""

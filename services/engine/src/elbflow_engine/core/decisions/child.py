@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from elbflow_engine.core import api, children, defaults, members, model, plan
+from collections.abc import Iterator
+
+from elbflow_engine.core import api, children, choices, defaults, members, model, plan
 from elbflow_engine.core.decisions.batch import Batch
-from elbflow_engine.core.model import Settings, TypeKey
 
 
 def start(batch: Batch, attributes: api.Object) -> None:
-    """Announce a child; it is started after the batch. Refusals before that carry initiatedEventId 0."""
+    """Announce a child; it is started after the batch. Refusals before that have no Initiated event."""
     key = members.type_key(attributes, "workflowType")
     workflow_id = members.text(attributes, "workflowId")
     failure: dict[str, object] = {
@@ -17,9 +18,11 @@ def start(batch: Batch, attributes: api.Object) -> None:
         "decisionTaskCompletedEventId": batch.completed_id,
         **members.given(attributes, "control"),
     }
-    settings = _settle(batch, key, attributes)
-    if isinstance(settings, str):
-        batch.fail("StartChildWorkflowExecutionFailed", settings, failure | {"initiatedEventId": 0})
+    settings = defaults.for_decision(batch.domain, key, attributes)
+    cause = choices.first_cause(_obstacles(batch, settings))
+    if cause is not None or isinstance(settings, defaults.Undefined):
+        not_initiated = failure | {"initiatedEventId": choices.NOT_INITIATED}
+        batch.fail("StartChildWorkflowExecutionFailed", str(cause), not_initiated)
         return
     planned = plan.Plan(
         account=batch.execution.header.account,
@@ -37,16 +40,15 @@ def start(batch: Batch, attributes: api.Object) -> None:
     batch.work.deliveries.append(children.start_delivery(planned, initiated_id, failure))
 
 
-def _settle(batch: Batch, key: TypeKey, attributes: api.Object) -> Settings | str:
-    """The child's settings, or the first cause that forbids it."""
-    limits, domain = batch.work.world.limits, batch.domain
-    try:
-        settings = defaults.for_decision(domain, key, attributes)
-    except defaults.Undefined as undefined:
-        return undefined.cause
-    if len(batch.execution.children) >= limits.open_children:
-        return "OPEN_CHILDREN_LIMIT_EXCEEDED"
-    announced = sum(not child.started_id for child in batch.execution.children.values())
-    if domain.open_executions + announced >= limits.open_executions:
-        return "OPEN_WORKFLOWS_LIMIT_EXCEEDED"
-    return settings if batch.admit("StartChildWorkflowExecution") else "CHILD_CREATION_RATE_EXCEEDED"
+def _obstacles(batch: Batch, settings: object) -> Iterator[str]:
+    limits, children_open = batch.work.world.limits, batch.execution.children.values()
+    yield from batch.denied("StartChildWorkflowExecution")
+    if isinstance(settings, defaults.Undefined):
+        yield settings.cause
+    if len(children_open) >= limits.open_children:
+        yield "OPEN_CHILDREN_LIMIT_EXCEEDED"
+    announced = sum(not child.started_id for child in children_open)
+    if batch.domain.open_executions + announced >= limits.open_executions:
+        yield "OPEN_WORKFLOWS_LIMIT_EXCEEDED"
+    if not batch.admit("StartChildWorkflowExecution"):
+        yield "CHILD_CREATION_RATE_EXCEEDED"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from elbflow_engine.core import api, members
+from collections.abc import Iterator
+
+from elbflow_engine.core import api, choices, members
 from elbflow_engine.core.deadlines import Kind
 from elbflow_engine.core.decisions.batch import Batch
 
@@ -10,7 +12,7 @@ from elbflow_engine.core.decisions.batch import Batch
 def start(batch: Batch, attributes: api.Object) -> None:
     """Start a timer, or record why not."""
     timer_id = members.text(attributes, "timerId")
-    cause = _refusal(batch, timer_id)
+    cause = choices.first_cause(_obstacles(batch, timer_id))
     if cause is not None:
         batch.fail("StartTimerFailed", cause, {"timerId": timer_id})
         return
@@ -26,17 +28,26 @@ def start(batch: Batch, attributes: api.Object) -> None:
 def cancel(batch: Batch, attributes: api.Object) -> None:
     """Cancel an open timer; one that fired already is unknown."""
     timer_id = members.text(attributes, "timerId")
-    started_id = batch.execution.timer_ids.get(timer_id)
-    if started_id is None:
-        batch.fail("CancelTimerFailed", "TIMER_ID_UNKNOWN", {"timerId": timer_id})
+    started_id = batch.execution.timer_ids.get(timer_id, 0)
+    cause = choices.first_cause(_cancel_obstacles(batch, started_id))
+    if cause is not None:
+        batch.fail("CancelTimerFailed", cause, {"timerId": timer_id})
         return
     batch.append("TimerCanceled", {"timerId": timer_id, "startedEventId": started_id})
 
 
-def _refusal(batch: Batch, timer_id: str) -> str | None:
+def _obstacles(batch: Batch, timer_id: str) -> Iterator[str]:
     execution = batch.execution
+    yield from batch.denied("StartTimer")
     if timer_id in execution.timer_ids:
-        return "TIMER_ID_ALREADY_IN_USE"
+        yield "TIMER_ID_ALREADY_IN_USE"
     if len(execution.timers) >= batch.work.world.limits.open_timers:
-        return "OPEN_TIMERS_LIMIT_EXCEEDED"
-    return None if batch.admit("StartTimer") else "TIMER_CREATION_RATE_EXCEEDED"
+        yield "OPEN_TIMERS_LIMIT_EXCEEDED"
+    if not batch.admit("StartTimer"):
+        yield "TIMER_CREATION_RATE_EXCEEDED"
+
+
+def _cancel_obstacles(batch: Batch, started_id: int) -> Iterator[str]:
+    yield from batch.denied("CancelTimer")
+    if not started_id:
+        yield "TIMER_ID_UNKNOWN"

@@ -1,0 +1,102 @@
+"""Every benchmark of the engine, one after the other, and one table of all figures at the end.
+
+python -m tests.bench.engine_all            (about a quarter of an hour)
+python -m tests.bench.engine_all --quick    (shows that they run)
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.bench import engine_figures as figures
+
+ROOT = Path(__file__).parents[2]
+JOURNAL = "journal_commits"
+JOURNAL_HEADER = "| ours against |"
+MODULES = (
+    "engine_cycles",
+    "engine_parked",
+    JOURNAL,
+    "engine_dispatch",
+    "engine_disconnects",
+    "engine_tenants",
+    "engine_timers",
+    "engine_echo",
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", nargs="+", choices=MODULES, default=MODULES)
+    options = parser.parse_args()
+    rows: list[str] = []
+    failed: list[str] = []
+    began = time.monotonic()
+    for module in options.only:
+        figures.say(f"\n== {module}")
+        code, found = run(module, quick=options.quick)
+        rows += found
+        if code or not found:
+            failed.append(module)
+    figures.say(f"\n{figures.machine()}; {time.monotonic() - began:.0f} s in all\n")
+    figures.say(figures.table(rows))
+    if failed:
+        figures.say(f"\nwithout figures: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def run(module: str, *, quick: bool) -> tuple[int, Sequence[str]]:
+    """Run one benchmark in a process of its own, show its output as it comes; its exit code and its rows."""
+    lines: list[str] = []
+    with subprocess.Popen(command(module, quick=quick), stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line.rstrip("\n"))
+            figures.say(lines[-1])
+    return process.returncode, rows_of(module, lines)
+
+
+def command(module: str, *, quick: bool) -> Sequence[str]:
+    """The command line of one benchmark."""
+    fast = ["--seconds", "0.05", "--rounds", "1"] if module == JOURNAL else ["--quick"]
+    return [sys.executable, "-m", f"tests.bench.{module}", *(fast if quick else [])]
+
+
+def rows_of(module: str, lines: Sequence[str]) -> Sequence[str]:
+    """The figures in the output of a benchmark."""
+    if module == JOURNAL:
+        return _journal_rows(lines)
+    if figures.HEADER not in lines:
+        return ()
+    return [line for line in lines[lines.index(figures.HEADER) + 2 :] if line.startswith("|")]
+
+
+def _journal_rows(lines: Sequence[str]) -> Sequence[str]:
+    """The journal's table of ratios has a column for each number in flight; the first of them has to be met."""
+    start = next((number for number, line in enumerate(lines) if line.startswith(JOURNAL_HEADER)), len(lines))
+    widths = [cell.removesuffix(" in flight") for cell in _cells(lines[start])[2:]] if start < len(lines) else []
+    rows = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        name, must, *ratios = _cells(line)
+        measured = ", ".join(
+            f"{ratio.removesuffix(' missed')} × at {width}" for ratio, width in zip(ratios, widths, strict=True)
+        )
+        met = not ratios[0].endswith("missed")
+        rows.append(str(figures.Figure(f"durable transitions in flight against {name}", f"≥ {must} ×", measured, met)))
+    return rows
+
+
+def _cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
