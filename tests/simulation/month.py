@@ -160,7 +160,7 @@ def main() -> int:
     parser.add_argument("--load-balancers", type=int, default=1000)
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--stretch", type=float, default=180.0, help="how much longer periods are than the real ones")
+    parser.add_argument("--stretch", type=float, default=300.0, help="how much longer periods are than the real ones")
     options = parser.parse_args()
     periods = scripts.Periods().stretched(options.stretch)
     month = simulate(options.load_balancers, options.days, options.seed, periods)

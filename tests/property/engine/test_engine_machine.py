@@ -169,12 +169,15 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule(outcome=st.sampled_from(["Completed", "Failed", "Canceled"]), beats=st.booleans())
     def run_activity(self, outcome: str, beats: bool) -> None:
-        """A good worker: polls and answers at once, or after a heartbeat."""
+        """A good worker: polls and answers at once, or after a heartbeat and a moment."""
         task = self.poll("activity", "work")
         if task is not None:
             if beats:
                 self.beat(task, None)
-            self.attempt(None, f"RespondActivityTask{outcome}", domain=None, taskToken=task["taskToken"])
+                self.bench.advance(0.5)
+                self.look()
+            expected = None if self.model.is_live("activity", task) else UNKNOWN
+            self.attempt(expected, f"RespondActivityTask{outcome}", domain=None, taskToken=task["taskToken"])
 
     @rule()
     def poll_activity(self) -> None:
@@ -182,7 +185,11 @@ class EngineMachine(RuleBasedStateMachine):
         if task is not None:
             self.activities.append(task)
 
-    @rule(key=st.sampled_from(LIST_NAMES))
+    @rule(key=st.sampled_from(LIST_NAMES), polls=st.integers(1, 3))
+    def park_polls(self, key: tuple[str, str], polls: int) -> None:
+        for _ in range(polls):
+            self.park(key)
+
     def park(self, key: tuple[str, str]) -> None:
         first = self.model.first(*key)
         answer = self.bench.park(*key)

@@ -39,7 +39,7 @@ async def test_a_restart_fires_many_overdue_deadlines_in_their_order(tmp_path: P
         }
         await engine.call("1", "RegisterWorkflowType", {"domain": "d"} | version | defaults)
         for length in lengths:
-            start = {"domain": "d", "workflowId": f"w{length}", "workflowType": version}
+            start: dict[str, Any] = {"domain": "d", "workflowId": f"w{length}", "workflowType": version}
             await engine.call("1", "StartWorkflowExecution", start | {"executionStartToCloseTimeout": str(length)})
         await engine.close()
     now.step_wall_clock(20 * COUNT)
