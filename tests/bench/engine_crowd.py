@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import math
 import os
 import subprocess
 import sys
@@ -51,10 +52,12 @@ class Crowd:
 
 
 @contextlib.contextmanager
-def crowd(url: str, what: str, count: int, *, lists: int = 0, accounts: Sequence[str] = ACCOUNTS) -> Iterator[Crowd]:
-    """Start a crowd beside the calling process, on the same core."""
+def crowd(
+    url: str, what: str, count: int, *, lists: int = 0, accounts: Sequence[str] = ACCOUNTS, per_s: float = math.inf
+) -> Iterator[Crowd]:
+    """Start a crowd beside the calling process, on the same core; ``per_s`` bounds all its cycles together."""
     command = [sys.executable, "-m", "tests.bench.engine_crowd", url, what, str(count)]
-    command += ["--lists", str(lists or count), "--accounts", *accounts]
+    command += ["--lists", str(lists or count), "--per-second", str(per_s), "--accounts", *accounts]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield Crowd(process)
@@ -94,9 +97,11 @@ async def park(url: str, count: int, lists: int, accounts: Sequence[str]) -> Non
             )
 
 
-async def cycles(url: str, width: int, accounts: Sequence[str]) -> None:
+async def cycles(url: str, width: int, accounts: Sequence[str], per_s: float) -> None:
     loads = [
-        engine_flows.Cycles(url, width // len(accounts), account=account, name=f"crowd-{os.getpid()}-")
+        engine_flows.Cycles(
+            url, width // len(accounts), account=account, name=f"crowd-{os.getpid()}-", per_s=per_s / len(accounts)
+        )
         for account in accounts
     ]
     running = [asyncio.create_task(load.run_while(lambda: True)) for load in loads]
@@ -123,13 +128,14 @@ def main() -> None:
     parser.add_argument("what", choices=("park", "cycles"))
     parser.add_argument("count", type=int)
     parser.add_argument("--lists", type=int, default=1)
+    parser.add_argument("--per-second", type=float, default=math.inf)
     parser.add_argument("--accounts", nargs="+", default=list(ACCOUNTS))
     options = parser.parse_args()
     gc.set_threshold(100_000, 50, 1000)
     if options.what == "park":
         uvloop.run(park(options.url, options.count, options.lists, options.accounts))
     else:
-        uvloop.run(cycles(options.url, options.count, options.accounts))
+        uvloop.run(cycles(options.url, options.count, options.accounts, options.per_second))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -100,12 +101,22 @@ class Cycles:
     """``width`` clients that run cycles one after the other, each on a task list of its own."""
 
     def __init__(
-        self, url: str, width: int, domain: str = DOMAIN, account: str = "111122223333", name: str = "w"
+        self,
+        url: str,
+        width: int,
+        domain: str = DOMAIN,
+        account: str = "111122223333",
+        name: str = "w",
+        per_s: float = math.inf,
     ) -> None:
-        """``name`` tells their executions and task lists from those of others in the same domain."""
+        """``name`` tells their executions and task lists from those of others in the same domain; ``per_s`` cycles
+        are begun a second at most.
+        """
         self._clients = [Client(url, account) for _ in range(width)]
         self._domain = domain
         self._name = name
+        self._every_s = 1 / per_s
+        self._next = 0.0
         self._number = 0
         self.done = 0
 
@@ -135,9 +146,16 @@ class Cycles:
 
     async def _lane(self, task_list: str, client: Client, going: Callable[[], bool]) -> None:
         while going():
+            await self._turn()
             self._number += 1
             await cycle(client, f"{self._name}{self._number}", task_list, self._domain)
             self.done += 1
+
+    async def _turn(self) -> None:
+        now = time.monotonic()
+        self._next = max(self._next, now - 1.0) + self._every_s
+        if self._every_s:
+            await asyncio.sleep(max(0.0, self._next - now))
 
 
 @dataclass

@@ -32,6 +32,9 @@ ON_VM = frozenset(activity.name for activity in vm_activities.ALL)
 CONTINUOUS = (workflows.UPDATE_LOAD_BALANCER, workflows.POLL_INSTANCE_STATUS, workflows.PUT_CLOUDWATCH_METRIC)
 
 
+_HALF_A_DAY_S = 43_200.0
+
+
 @dataclass(frozen=True, slots=True)
 class Periods:
     """Seconds between things, and how many rounds a run lasts before it continues as new."""
@@ -42,18 +45,25 @@ class Periods:
     refresh_s: float = 15 * 60
     lookup_s: float = 30 * 60
     reports: int = 60
-    statuses: int = 18
+    statuses: int = 16
     rounds: int = 20
 
     def stretched(self, factor: float) -> Periods:
-        """Fewer events a day: every period is longer, at most half a day; a run still lasts no more than a day."""
-        periods = {
-            name: min(43_200.0, getattr(self, name) * factor)
-            for name in ("metrics_s", "heartbeat_s", "status_s", "refresh_s", "lookup_s")
-        }
-        metrics_s, status_s, refresh_s = periods["metrics_s"], periods["status_s"], periods["refresh_s"]
+        """Fewer events a day: every period is longer, at most half a day, and leases at most three hours.
+
+        Runs get fewer rounds, to last half a day at most: the execution timeout stays what it is, two days, and a task
+        that reached nobody must still fit.
+        """
+        refresh_s, status_s, lookup_s, metrics_s = (
+            min(_HALF_A_DAY_S, period_s * factor)
+            for period_s in (self.refresh_s, self.status_s, self.lookup_s, self.metrics_s)
+        )
         return Periods(
-            **periods,
+            metrics_s=metrics_s,
+            heartbeat_s=min(3600.0, self.heartbeat_s * factor),
+            status_s=status_s,
+            refresh_s=refresh_s,
+            lookup_s=lookup_s,
             reports=_rounds(self.reports, metrics_s),
             statuses=_rounds(self.statuses, status_s),
             rounds=_rounds(self.rounds, refresh_s),
@@ -67,7 +77,7 @@ class Periods:
 
 
 def _rounds(real: int, period_s: float) -> int:
-    return max(1, min(real, int(86_400 / period_s)))
+    return max(1, min(real, round(_HALF_A_DAY_S / period_s)))
 
 
 def registrations(periods: Periods) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -43,6 +43,7 @@ class Soak:
         seed: int,
         scale: int,
         *,
+        steps: int = 5,
         shortest_load_s: float = 0.2,
         longest_load_s: float = 1.6,
     ) -> None:
@@ -51,7 +52,7 @@ class Soak:
         self._scale = scale
         self._load_s = shortest_load_s, longest_load_s
         self.ledger = Ledger()
-        self._load = Load(self.ledger, self._chance)
+        self._load = Load(self.ledger, self._chance, steps)
         self.checked = 0
         self.kills = 0
         self._slowest_start_s = 0.0
@@ -74,6 +75,9 @@ class Soak:
                     say(f"{number} kills: {self._figures()}")
             self._load.running.set()
             await self._run_out(engine, loading)
+        except Exception as error:
+            error.add_note(engine.story())
+            raise
         finally:
             loading.cancel()
             await asyncio.wait({loading})

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tests.soak.flows import ACTIVITY, DECISION_TIMEOUT_S, DECISIONS, DOMAIN, TY
 from tests.soak.ledger import Run
 
 START_DEADLINE_S = 30.0
+LINES_KEPT = 20
 BEARABLE = frozenset({"loop_blocked"})
 """Errors in the log that say something about the machine's load, not about the engine's data."""
 
@@ -28,6 +30,7 @@ class Engine:
         self.process = process
         self.url = ""
         self.complaints: list[dict[str, Any]] = []
+        self._log: deque[bytes] = deque(maxlen=LINES_KEPT)
         self._serving = asyncio.Event()
         self._reader = asyncio.create_task(self._read())
 
@@ -62,9 +65,15 @@ class Engine:
         await self.process.wait()
         await self._reader
 
+    def story(self) -> str:
+        """How it is and what it said last, for whoever looks into a failure."""
+        said = b"".join(self._log).decode(errors="replace")
+        return f"process {self.process.pid}, exit code {self.process.returncode}, last words:\n{said}"
+
     async def _read(self) -> None:
         assert self.process.stderr is not None
         async for line in self.process.stderr:
+            self._log.append(line)
             entry = json.loads(line)
             if entry["event"] == "engine_serving":
                 self.url = entry["url"]

@@ -48,10 +48,10 @@ _BEGUN = (
 )
 
 
-def plan(chance: random.Random) -> dict[str, Any]:
-    """A random plan: its steps, and how often it continues as new."""
-    again = chance.choice((0, 0, 0, 1, 2))
-    return {"steps": chance.choices(STEPS, k=chance.randint(1, 5)), "again": again}
+def plan(chance: random.Random, most: int) -> dict[str, Any]:
+    """A random plan: at most ``most`` steps, and how often it continues as new."""
+    again = chance.choice((0, 0, 0, 1, most // 2))
+    return {"steps": chance.choices(STEPS, k=chance.randint(1, most)), "again": again}
 
 
 def configuration() -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Load:
     A client whose connection breaks tries the same call again with the next engine, as a real one would.
     """
 
-    def __init__(self, ledger: Ledger, chance: random.Random) -> None:
+    def __init__(self, ledger: Ledger, chance: random.Random, steps: int) -> None:
         self.url = ""
         self.running = asyncio.Event()
         self.open = 0
@@ -40,6 +40,7 @@ class Load:
         self.starting = True
         self.calls = 0
         self._ledger = ledger
+        self._steps = steps
         self._chance = chance
         self._numbers = itertools.count()
 
@@ -63,7 +64,7 @@ class Load:
                 await asyncio.sleep(PAUSE_S)
                 continue
             name = f"w{next(self._numbers)}"
-            given = orjson.dumps(flows.plan(self._chance)).decode()
+            given = orjson.dumps(flows.plan(self._chance, self._steps)).decode()
             run_id = await self._start(call, name, given)
             if run_id is None:
                 continue

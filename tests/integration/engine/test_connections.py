@@ -129,6 +129,22 @@ async def test_a_head_that_does_not_come_is_not_waited_for(engine: Engine, sent:
     assert engine.closed("silent") == 1
 
 
+async def test_a_body_that_does_not_come_is_answered_and_not_waited_for(start: Start) -> None:
+    async with start(wire.Capacity(body_s=0.2)) as engine, raw.connect(engine.url) as line:
+        await line.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{")
+        reply = await line.reply()
+        assert (reply.status, reply.code) == (400, "RequestTimeoutException")
+        await line.closed()
+
+
+async def test_a_connection_that_is_not_used_any_more_is_closed(start: Start) -> None:
+    async with start(wire.Capacity(idle_s=0.2)) as engine, raw.connect(engine.url) as line:
+        await line.send(raw.listing())
+        assert (await line.reply()).status == 200
+        await line.send(b"\r\n")
+        assert await line.closed() == b""
+
+
 async def test_a_trickle_of_header_bytes_buys_no_time(engine: Engine) -> None:
     async with raw.connect(engine.url) as line:
         await line.send(raw.listing())

@@ -11,7 +11,7 @@ SEED = 7
 
 
 async def test_kills_under_load_lose_nothing_acknowledged(tmp_path: Path) -> None:
-    soak = Soak(tmp_path / "engine", SEED, scale=3, shortest_load_s=0.1, longest_load_s=0.6)
+    soak = Soak(tmp_path / "engine", SEED, scale=3, steps=2, shortest_load_s=0.1, longest_load_s=0.6)
     await soak.run(KILLS)
     assert soak.kills >= KILLS
     assert len(soak.ledger.started) > 20

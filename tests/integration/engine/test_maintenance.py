@@ -58,18 +58,3 @@ async def test_a_backup_of_a_working_engine_is_another_engine(
     await again.decide(token, {"decisionType": "CompleteWorkflowExecution"})
     code, said = await command("check", str(restored / journal.FILE_NAME))
     assert (code, "1 closed" in said) == (0, True), said
-
-
-async def test_mistakes_are_told(launch: rig.Launch, tmp_path: Path) -> None:
-    there = tmp_path / "there"
-    there.write_text("precious")
-    await launch()
-    (exists, one), (damaged, two), (unknown, three) = await asyncio.gather(
-        command("backup", str(there), "--data-dir", str(tmp_path / "engine")),
-        command("check", str(there)),
-        command("check"),
-    )
-    assert (exists, "exists already" in one) == (1, True)
-    assert (damaged, "not a database" in two) == (1, True)
-    assert (unknown, "--data-dir" in three) == (2, True)
-    assert there.read_text() == "precious"

@@ -46,18 +46,21 @@ closing = st.one_of(
         workflowTypeVersion=st.sampled_from(["1", "1", "1", "2"]),
     ),
 )
+activities = st.builds(
+    decision,
+    st.just("ScheduleActivityTask"),
+    activityId=st.sampled_from(["a", "b", "c", "d", "e", "f"]),
+    activityType=st.sampled_from([SAMPLE, SAMPLE, SAMPLE, SPARE, NEVER]),
+    scheduleToStartTimeout=small,
+    scheduleToCloseTimeout=small,
+    startToCloseTimeout=small,
+    heartbeatTimeout=small,
+    taskPriority=priorities,
+)
 ordinary = st.one_of(
-    st.builds(
-        decision,
-        st.just("ScheduleActivityTask"),
-        activityId=st.sampled_from(["a", "b", "c", "d", "e", "f"]),
-        activityType=st.sampled_from([SAMPLE, SAMPLE, SAMPLE, SPARE, NEVER]),
-        scheduleToStartTimeout=small,
-        scheduleToCloseTimeout=small,
-        startToCloseTimeout=small,
-        heartbeatTimeout=small,
-        taskPriority=priorities,
-    ),
+    activities,
+    activities,
+    activities,
     st.builds(decision, st.just("RequestCancelActivityTask"), activityId=st.sampled_from(["a", "b", "c"])),
     st.builds(
         decision,

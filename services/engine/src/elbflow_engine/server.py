@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
-from aiohttp import web
 
 from elbflow import clock as clocks
 from elbflow import service
@@ -22,7 +21,6 @@ log = structlog.get_logger()
 BACKLOG = 4096
 DRAIN_GRACE_S = 3.5
 DRAIN_IDLE_S = 0.5
-_SHUTDOWN_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +110,15 @@ async def serve(configuration: Configuration, meter: meters.Meters) -> AsyncIter
         await engine.start()
         admitted = wire.Admission(configuration.limits.throttle_scale)
         known = wire.Callers(configuration.authenticator, configuration.rules)
-        endpoint = wire.Endpoint(engine, parked, known, inputs, admitted, meter)
+        endpoint = wire.Endpoint(engine, parked, known, inputs, admitted, meter, random.Random())  # noqa: S311 - names
         gate = wire.Gate(configuration.capacity, meter.connection_closed)
         stack.callback(gate.shut)
-        runner = await _start(endpoint, gate, listener)
-        stack.push_async_callback(runner.cleanup)
+        address = service.url_of(*listener.getsockname()[:2])
+        lines = wire.Listener(endpoint.handle, gate)
+        stack.push_async_callback(lines.close)
+        await lines.listen(listener, BACKLOG)
         source = console.Source(engine, meter, service.VERSION)
-        server = Server(service.url_of(*listener.getsockname()[:2]), engine, parked, endpoint, source)
+        server = Server(address, engine, parked, endpoint, source)
         log.info("engine_serving", url=server.url, data_dir=str(configuration.data_dir or journal.MEMORY))
         yield server
     log.info("engine_stopped", url=server.url)
@@ -128,13 +128,6 @@ def _database(configuration: Configuration) -> str:
     if configuration.data_dir is None:
         return journal.MEMORY
     return str(configuration.data_dir / journal.FILE_NAME)
-
-
-async def _start(endpoint: wire.Endpoint, gate: wire.Gate, listener: socket.socket) -> web.ServerRunner:
-    runner = web.ServerRunner(wire.Listener(endpoint.handle, gate), shutdown_timeout=_SHUTDOWN_S)
-    await runner.setup()
-    await web.SockSite(runner, listener, backlog=BACKLOG).start()
-    return runner
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,4 +1,4 @@
-"""Pins what :mod:`elbflow_engine.wire.connection` takes from the insides of aiohttp's server connection."""
+"""Bytes to requests and answers to bytes, on a transport that only writes down what is done to it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from elbflow_engine.wire import Capacity, Connection, Gate, Listener
+from elbflow_engine.wire.connection import MAX_HEAD_BYTES, MOST_AHEAD
+from elbflow_engine.wire.messages import Answer, Request
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
 
@@ -19,12 +20,17 @@ class Transport(asyncio.Transport):
         self.written = b""
         self.closed = False
         self.aborted = False
+        self.ended = False
+        self.paused = False
 
     def write(self, data: Any) -> None:
         self.written += bytes(data)
 
-    def writelines(self, data: Any) -> None:
-        self.written += b"".join(data)
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.ended = True
 
     def close(self) -> None:
         self.closed = True
@@ -36,27 +42,33 @@ class Transport(asyncio.Transport):
         return self.closed or self.aborted
 
     def pause_reading(self) -> None:
-        return None
+        self.paused = True
 
     def resume_reading(self) -> None:
-        return None
+        self.paused = False
 
 
 class Rig:
     def __init__(self, **capacity: Any) -> None:
         self.gate = Gate(Capacity(**capacity), lambda _: None)
-        self.requests: list[web.BaseRequest] = []
+        self.requests: list[Request] = []
         self.answer = asyncio.Event()
-        self.server = Listener(self._handle, self.gate)
+        self.cancelled = 0
+        self.listener = Listener(self._handle, self.gate)
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _handle(self, request: Request, line: Connection) -> Answer:
         self.requests.append(request)
-        await self.answer.wait()
-        return web.Response(body=b"done")
+        try:
+            await self.answer.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            line.settled()
+        return Answer(b"done %d" % len(self.requests))
 
     def connect(self) -> tuple[Connection, Transport]:
-        line, transport = self.server(), Transport()
-        assert isinstance(line, Connection)
+        line, transport = self.listener(), Transport()
         line.connection_made(transport)
         return line, transport
 
@@ -71,87 +83,113 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_head_in_pieces_is_waited_for_until_it_is_whole(rig: Rig) -> None:
-    line, _ = rig.connect()
-    await turns()
+async def test_a_request_in_pieces_is_waited_for_until_it_is_whole(rig: Rig) -> None:
+    line, transport = rig.connect()
     assert len(rig.gate._heads) == 1
     line.data_received(REQUEST[:20])
-    assert len(rig.gate._heads) == 1
+    assert (len(rig.gate._heads), line.receiving) == (1, True)
     line.data_received(REQUEST[20:])
-    assert (len(rig.gate._heads), line.receiving) == (0, True)
+    assert (len(rig.gate._heads), len(rig.gate._bodies), line.receiving) == (0, 1, True)
     line.data_received(b"{")
     await turns()
-    assert (len(rig.gate._heads), line.receiving, line.held_bytes) == (0, True, len(REQUEST) + 1)
+    assert (rig.requests, line.held_bytes) == ([], len(REQUEST) + 1)
     line.data_received(b"}")
-    assert not line.receiving
+    assert (len(rig.gate._bodies), line.receiving) == (0, False)
+    await turns()
+    assert (rig.requests[0].method, rig.requests[0].body, rig.requests[0].header("host")) == ("POST", b"{}", "x")
     rig.answer.set()
     await turns()
-    line.settled(rig.requests[0].content)
-    assert rig.gate.bytes_in_flight == 0
+    assert transport.written.endswith(b"\r\n\r\ndone 1")
+    assert (rig.gate.bytes_in_flight, len(rig.gate._idle)) == (0, 1)
     line.data_received(b"P")
-    assert (len(rig.gate._heads), line.receiving, line.held_bytes) == (1, True, 1)
+    assert (len(rig.gate._heads), len(rig.gate._idle), line.receiving) == (1, 0, True)
     line.connection_lost(None)
     assert (len(rig.gate._heads), rig.gate.connections) == (0, 0)
 
 
-async def test_bytes_between_two_tasks_of_aiohttp_are_no_new_head(rig: Rig) -> None:
-    """After taking a request from its queue aiohttp neither waits for one nor runs a handler, for one turn."""
-    line, _ = rig.connect()
-    line.data_received(REQUEST)
-    for _ in range(6):
-        line.data_received(b"")
-        await asyncio.sleep(0)
-        assert len(rig.gate._heads) == 0
+async def test_requests_in_a_row_are_answered_in_their_order(rig: Rig) -> None:
+    line, transport = rig.connect()
+    line.data_received((REQUEST + b"{}") * 3)
+    await turns()
+    assert (len(rig.requests), line.pipelined) == (1, True)
+    rig.answer.set()
+    await turns()
+    assert [transport.written.index(b"done %d" % number) for number in (1, 2, 3)] == sorted(
+        transport.written.index(b"done %d" % number) for number in (1, 2, 3)
+    )
+    assert not line.pipelined
     line.connection_lost(None)
-    await turns()
 
 
-async def test_the_rest_of_a_body_that_was_refused_is_not_in_flight(rig: Rig) -> None:
-    line, _ = rig.connect()
-    line.data_received(REQUEST.replace(b": 2", b": 9999"))
+async def test_whoever_sends_far_ahead_is_not_read_for_a_while(rig: Rig) -> None:
+    line, transport = rig.connect()
+    line.data_received((REQUEST + b"{}") * (MOST_AHEAD + 1))
+    assert transport.paused
+    rig.answer.set()
+    async with asyncio.timeout(5):
+        while len(rig.requests) <= MOST_AHEAD:
+            await asyncio.sleep(0)
+    assert not transport.paused
+    line.connection_lost(None)
+
+
+async def test_a_body_too_large_is_refused_at_its_announcement_and_the_rest_thrown_away(rig: Rig) -> None:
+    line, transport = rig.connect()
+    line.data_received(REQUEST.replace(b": 2", b": 1048577"))
     await turns()
-    line.settled(rig.requests[0].content)
+    assert transport.written.startswith(b"HTTP/1.1 413 ")
+    assert b"Connection: close" in transport.written
+    assert (transport.ended, transport.closed) == (True, False)
     line.data_received(bytes(5000))
-    assert rig.gate.bytes_in_flight == 0
+    assert (rig.gate.bytes_in_flight, rig.requests) == (len(REQUEST) + 6, [])
     line.connection_lost(None)
+    assert rig.gate.bytes_in_flight == 0
+
+
+async def test_a_head_without_end_is_refused(rig: Rig) -> None:
+    line, transport = rig.connect()
+    line.data_received(REQUEST[:-2] + b"X-Long: ")
+    for _ in range(MAX_HEAD_BYTES // 1024 + 1):
+        line.data_received(b"y" * 1024)
     await turns()
+    assert transport.written.startswith(b"HTTP/1.1 400 ")
+    assert b"#SerializationException" in transport.written
+    line.connection_lost(None)
 
 
-async def test_a_request_behind_another_is_seen(rig: Rig) -> None:
+async def test_a_request_behind_a_parked_poll_ends_the_connection(rig: Rig) -> None:
     line, transport = rig.connect()
     line.data_received(REQUEST + b"{}")
     await turns()
     assert not line.pipelined
-    line.data_received(REQUEST + b"{}")
-    assert line.pipelined
     line.parked = True
     line.data_received(b"\r\n")
     assert not transport.is_closing()
     line.data_received(b"x")
-    assert transport.is_closing()
-    assert not line.connected
+    assert transport.aborted
+    assert not line.is_connected()
     line.connection_lost(None)
     await turns()
-    assert len(rig.requests) == 1
+    assert (len(rig.requests), rig.cancelled) == (1, 1)
 
 
 async def test_a_lost_connection_cancels_its_handler(rig: Rig) -> None:
     line, _ = rig.connect()
     line.data_received(REQUEST + b"{}")
     await turns()
-    handler = line._task_handler
-    assert handler is not None
     line.connection_lost(None)
     await turns()
-    assert handler.done()
+    assert rig.cancelled == 1
 
 
-async def test_one_connection_too_many_never_gets_a_task(rig: Rig) -> None:
+async def test_one_connection_too_many_is_closed_at_once(rig: Rig) -> None:
     rig.connect()
     rig.connect()
     line, transport = rig.connect()
     assert transport.aborted
-    assert line._task_handler is None
+    line.data_received(REQUEST + b"{}")
+    await turns()
+    assert rig.requests == []
     line.connection_lost(None)
     assert rig.gate.connections == 2
 
@@ -165,17 +203,33 @@ async def test_an_overloaded_engine_answers_before_it_hangs_up(rig: Rig) -> None
     assert b"Connection: close" in head
     assert b"#ServiceUnavailable" in body
     assert f"Content-Length: {len(body)}".encode() in head
-    assert transport.closed
+    assert transport.ended
     line.connection_lost(None)
+
+
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        (b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"Connection: close"),
+        (b"POST / HTTP/1.0\r\n\r\n", b"Connection: close"),
+        (b"POST / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", b"Connection: keep-alive"),
+    ],
+)
+async def test_connections_are_kept_or_closed_as_the_client_wishes(rig: Rig, head: bytes, told: bytes) -> None:
+    rig.answer.set()
+    line, transport = rig.connect()
+    line.data_received(head)
     await turns()
+    assert told in transport.written
+    assert transport.closed == told.endswith(b"close")
+    line.connection_lost(None)
 
 
 async def test_an_error_of_a_handler_is_an_internal_failure_in_the_protocol(logs: list[Any]) -> None:
-    async def explode(_: web.BaseRequest) -> web.StreamResponse:
+    async def explode(_request: Request, _line: Connection) -> Answer:
         raise RuntimeError("nobody expects this")
 
-    server = Listener(explode, Gate(Capacity(connections=1), lambda _: None))
-    line, transport = server(), Transport()
+    line, transport = Listener(explode, Gate(Capacity(connections=1), lambda _: None))(), Transport()
     line.connection_made(transport)
     line.data_received(REQUEST + b"{}")
     await turns()
@@ -184,4 +238,14 @@ async def test_an_error_of_a_handler_is_an_internal_failure_in_the_protocol(logs
     assert b"nobody expects" not in transport.written
     assert [entry["event"] for entry in logs] == ["request_failed"]
     line.connection_lost(None)
+
+
+async def test_whoever_waits_for_an_answer_to_be_taken_learns_that_its_client_is_gone(rig: Rig) -> None:
+    line, _ = rig.connect()
+    await line.drained()
+    line.pause_writing()
+    waiting = asyncio.create_task(line.drained())
     await turns()
+    line.connection_lost(None)
+    with pytest.raises(ConnectionError):
+        await waiting

@@ -22,6 +22,9 @@ class Peer:
     def overloaded(self) -> None:
         self.fate = "overloaded"
 
+    def overdue(self) -> None:
+        self.fate = "overdue"
+
     def hang_up(self) -> None:
         self.fate = "hung up"
         if self.watch is not None:

@@ -66,6 +66,7 @@ class Helper:
         self._began = 0.0
         self._gap_s = FIRST_GAP_S
         self._watching = False
+        self._busy = False
 
     async def run(self, work: Callable[[], T]) -> T:
         """What ``work`` returns or raises, in the thread. Cancelled, the work still happens."""
@@ -80,11 +81,13 @@ class Helper:
                 future.set_exception(error)
 
         job = self._submit(work, done)
+        self._attend()
         return await future
 
     def start(self, work: Callable[[], None], done: Callable[[BaseException | None], None]) -> None:
         """Do ``work`` in the thread and call ``done`` on the loop with the error it raised, or None."""
         self._submit(work, done)
+        self._attend()
 
     def close(self) -> None:
         """Take no more work; what was handed in ends by itself."""
@@ -94,8 +97,6 @@ class Helper:
         job = _Job(work, lambda job: done(job.error))
         self._jobs.append(job)
         self._thread.submit(self._work, job)
-        if not self._watching:
-            self._watch()
         return job
 
     def _work(self, job: _Job[Any]) -> None:
@@ -107,22 +108,31 @@ class Helper:
         while self._jobs and not self._jobs[0].ended.locked():
             self._jobs.popleft().conclude()
 
-    def _watch(self) -> None:
+    def _attend(self) -> None:
+        """Look after the thread until it has nothing to do; at once when the loop was busy the last time."""
+        if self._watching:
+            return
         self._watching = True
         self._gap_s = FIRST_GAP_S
+        if self._busy:
+            self._stand_still()
         self._began = time.perf_counter()
         self._loop.call_soon(self._look_first)
 
     def _look_first(self) -> None:
         """One turn after work was handed in: was the loop busy meanwhile?"""
-        if time.perf_counter() - self._began > BUSY_S:
+        self._busy = time.perf_counter() - self._began > BUSY_S
+        if self._busy:
             self._look()
         else:
-            self._loop.call_later(self._gap_s, self._look)
+            self._look_later()
 
     def _look(self) -> None:
         if self._jobs:
             self._stand_still()
+        self._look_later()
+
+    def _look_later(self) -> None:
         if not self._jobs:
             self._watching = False
             return

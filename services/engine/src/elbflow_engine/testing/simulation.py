@@ -7,6 +7,7 @@ simulation's ``rng`` only is repeated exactly by the same seed.
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import random
@@ -220,7 +221,7 @@ class Simulation:
             raise
         for handoff, poll in zip(handoffs, polls, strict=True):
             # In a turn of its own, as its answer takes a moment on its way.
-            self.at(0.0, lambda poll=poll, started=handoff.transition: poll.receive(started))  # type: ignore[misc]
+            self.at(0.0, functools.partial(poll.receive, handoff.transition))
 
     def _keep(self, transitions: list[core.Transition]) -> None:
         for transition in transitions:

@@ -1,64 +1,96 @@
-"""aiohttp's server connection with limits, and with our protocol's own words for bytes that are no HTTP.
+"""One client's connection: bytes to requests, answers to bytes, with limits of size, number and time.
 
-Parked polls are why: whoever sends another request behind one breaks the protocol and loses the connection
-(spec/swf-long-poll-scale 6.4), and thousands of silent or slow peers must cost nothing (6.8).
-``tests/unit/engine/wire/test_connection.py`` pins what this takes from aiohttp's insides.
+httptools does the parsing. Thousands of these wait with a parked poll, so a waiting one owns next to nothing
+(spec/perf-baselines 3); silent and slow peers cost nothing (spec/swf-long-poll-scale 6.8), and whoever sends another
+request behind a parked poll breaks the protocol and loses the connection (6.4).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import TypeAlias, cast
 
+import httptools
 import structlog
-from aiohttp import http_exceptions, web
-from aiohttp.streams import StreamReader
 
-from elbflow_engine.wire import gate, protocol
+from elbflow_engine.wire import gate, messages, protocol
 
 log = structlog.get_logger()
 
-KEEPALIVE_S = 75.0
+MAX_HEAD_BYTES = 16 * 1024
+MAX_HEADERS = 100
+MOST_AHEAD = 64
+"""Requests a client may send before it has the answer to the first; the rest stays in the socket."""
 LINGER_S = 2.0
-READ_AHEAD_BYTES = 65536
-"""Body bytes that wait for their reader before a connection is no longer read from: half of them."""
+LAST_ANSWERS_S = 0.25
 
 _LINE_ENDS = b"\r\n"
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Handler: TypeAlias = Callable[[messages.Request, "Connection"], Awaitable[messages.Answer | None]]
+"""Answers one request, or has sent the answer itself and returns None. Cancelled when the client is gone."""
 
 
-class Connection(web.RequestHandler):
-    """One client's connection. While :attr:`parked` is set it may send nothing but stray line ends."""
+class Connection(asyncio.Protocol):
+    """While :attr:`parked` is set the client may send nothing but stray line ends.
 
-    __slots__ = ("_answered", "_body", "_entered", "_gate", "_late", "held_bytes", "parked")
+    The methods that begin with ``on_`` are called by the parser.
+    """
 
-    def __init__(self, server: Listener, watch: gate.Gate, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(
-            server,
-            loop=loop,
-            keepalive_timeout=KEEPALIVE_S,
-            lingering_time=LINGER_S,
-            read_bufsize=READ_AHEAD_BYTES,
-            auto_decompress=False,
-            access_log=None,  # type: ignore[arg-type]  # aiohttp takes None for "none"
-            logger=_HttpLog(),  # type: ignore[arg-type]  # the three methods aiohttp calls
-        )
+    __slots__ = (
+        "_begun",
+        "_chunks",
+        "_closing",
+        "_entered",
+        "_gate",
+        "_handler",
+        "_head_bytes",
+        "_headers",
+        "_in_body",
+        "_late",
+        "_parser",
+        "_ready",
+        "_resumed",
+        "_retiring",
+        "_size",
+        "_target",
+        "_task",
+        "_transport",
+        "held_bytes",
+        "parked",
+    )
+
+    def __init__(self, handler: Handler, watch: gate.Gate) -> None:
+        self._handler = handler
         self._gate = watch
-        self._body: StreamReader | None = None
-        self._answered: StreamReader | None = None
-        self._entered = False
-        self._late = False
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._ready: deque[messages.Request | protocol.Refused] | None = None
+        self._resumed: asyncio.Future[None] | None = None
+        self._target = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._head_bytes = 0
+        self._begun = self._in_body = self._closing = self._entered = self._late = self._retiring = False
         self.held_bytes = 0
         self.parked = False
 
-    @property
-    def receiving(self) -> bool:
-        return self._awaits_head or (self._body is not None and not self._body.is_eof())
+    # What the endpoint asks and does.
+
+    def is_connected(self) -> bool:
+        """Whether the client can still be answered."""
+        return self._transport is not None and not self._transport.is_closing()
 
     @property
-    def _awaits_head(self) -> bool:
-        return self._waiter is not None and not self._waiter.done()
+    def busy(self) -> bool:
+        """Whether a request is being answered."""
+        return self._task is not None
 
     @property
     def surplus(self) -> bool:
@@ -67,115 +99,284 @@ class Connection(web.RequestHandler):
 
     @property
     def pipelined(self) -> bool:
-        """Whether another request waits behind the one that is served."""
-        return bool(self._messages)
+        """Whether another request, or a part of one, stands behind the one that is served."""
+        return self._begun or bool(self._ready)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._entered = self._gate.enter(self)
-        if self._entered:
-            self._late = self._gate.crowded
-            super().connection_made(transport)
-        elif isinstance(transport, asyncio.WriteTransport):
-            transport.abort()
-
-    def connection_lost(self, error: BaseException | None) -> None:
-        if self._entered:
-            self._entered = False
-            self._gate.leave(self)
-        super().connection_lost(error)
-
-    def data_received(self, data: bytes) -> None:
-        if self.parked and data.strip(_LINE_ENDS):
-            self._gate.close(self, "pipelined_behind_poll")
-            return
-        heads = self._request_count
-        super().data_received(data)
-        if self._request_count != heads:
-            self._body = self._messages[-1][1]
-            self._gate.head_done(self)
-        elif data and self._awaits_head:
-            self._gate.head_began(self)
-        elif self._body is self._answered:
-            return  # the rest of a body that nobody reads any more
-        if data and self._entered:
-            self._gate.received(self, len(data))
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._gate.unread(self)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._gate.read(self)
-
-    def settled(self, body: StreamReader) -> None:
-        """The request with this body was answered or parked: what it brought along is no longer in flight."""
-        self._answered = body
+    def settled(self) -> None:
+        """The request was answered or parked: what it brought along is no longer in flight."""
         self._gate.settled(self)
 
     def intruded(self) -> None:
         """A request stands behind a poll: hang up on both."""
         self._gate.close(self, "pipelined_behind_poll")
 
+    def send(self, answer: messages.Answer, request: messages.Request) -> None:
+        """Write ``answer`` in one piece. Raises ``ConnectionError`` when the client is gone."""
+        if self._transport is None or self._transport.is_closing():
+            raise ConnectionResetError("The client went away")
+        if self._retiring or not request.keeps_alive:
+            answer.close = True
+        self._transport.write(answer.encode(request))
+        if answer.close:
+            self._end(linger=self._begun)
+
+    async def drained(self) -> None:
+        """Wait until the client has taken most of what was sent; raises ``ConnectionError`` when it is gone first."""
+        if self._resumed is not None:
+            await asyncio.shield(self._resumed)
+
+    # What the gate asks and does.
+
+    @property
+    def receiving(self) -> bool:
+        return self._begun
+
     def hang_up(self) -> None:
-        transport = self.transport
-        self.force_close()
-        if transport is not None:
-            transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def retire(self) -> None:
+        """Close now, or behind the answer that is being made."""
+        self._retiring = True
+        if not self.busy:
+            self._end(linger=False)
+
+    def abandon(self) -> asyncio.Task[None] | None:
+        """Hang up; the task that still has to end, if there is one."""
+        task = self._task
+        if task is not None:
+            task.cancel()
+        self.hang_up()
+        return task
 
     def overloaded(self) -> None:
-        if self.transport is not None:
-            self.transport.write(protocol.BUSY)
-        self.force_close()
+        if self._transport is not None:
+            self._transport.write(protocol.BUSY)
+            self._end(linger=True)
 
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """The answer to bytes that are no HTTP (400), or to an error that nobody expected (500); closes."""
-        if status < 500:
-            log.info("malformed_http", error=type(exc).__name__)
-            refused = protocol.Refused("SerializationException", "The request is not valid HTTP")
+    def overdue(self) -> None:
+        """The body of a request did not arrive in time."""
+        self._refuse(protocol.Refused("RequestTimeoutException", "The body did not arrive in time"))
+
+    # What the transport tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        stream = cast(asyncio.Transport, transport)  # uvloop's own are not derived from it
+        self._entered = self._gate.enter(self)
+        if not self._entered:
+            stream.abort()
+            return
+        self._transport = stream
+        self._late = self._gate.crowded
+
+    def connection_lost(self, error: BaseException | None) -> None:
+        self._transport = None
+        if self._entered:
+            self._entered = False
+            self._gate.leave(self)
+        if self._task is not None:
+            self._task.cancel()
+        if self._resumed is not None and not self._resumed.done():
+            self._resumed.set_exception(ConnectionResetError("The client went away"))
+            self._resumed.exception()
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing or self._transport is None:
+            return  # the rest of what nobody reads any more
+        if self.parked:
+            if data.strip(_LINE_ENDS):
+                self.intruded()
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            log.info("malformed_http", error=type(error).__name__)
+            self._refuse(protocol.Refused("SerializationException", "The request is not valid HTTP"))
+            return
+        if self._begun and not self._in_body:
+            self._head_bytes += len(data)
+        if self._begun or self._ready:
+            self._gate.idle_over(self)
+        self._watch_progress()
+        self._gate.received(self, len(data))
+        if self._task is None and self._ready and not self._closing:
+            self._task = asyncio.get_running_loop().create_task(self._serve(), name="swf-connection")
+
+    def eof_received(self) -> bool:
+        """HTTP clients do not half-close: the connection is over (6.4)."""
+        return False
+
+    def pause_writing(self) -> None:
+        self._resumed = asyncio.get_running_loop().create_future()
+        self._gate.unread(self)
+
+    def resume_writing(self) -> None:
+        self._gate.read(self)
+        if self._resumed is not None and not self._resumed.done():
+            self._resumed.set_result(None)
+        self._resumed = None
+
+    # What the parser tells.
+
+    def on_message_begin(self) -> None:
+        self._begun, self._in_body = True, False
+        self._target, self._headers, self._chunks, self._size, self._head_bytes = b"", [], [], 0, 0
+
+    def on_url(self, part: bytes) -> None:
+        self._target += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self._in_body = True
+        self._gate.head_done(self)
+        length, expects, size = self._announced()
+        if size > MAX_HEAD_BYTES or len(self._headers) > MAX_HEADERS:
+            self._refuse(_head_too_long())
+        elif length > protocol.MAX_BODY_BYTES:
+            self._refuse(protocol.too_large())
+        elif expects and self._task is None and not self._ready and self._transport is not None:
+            self._transport.write(_CONTINUE)
+
+    def on_body(self, chunk: bytes) -> None:
+        self._size += len(chunk)
+        if self._size <= protocol.MAX_BODY_BYTES:
+            self._chunks.append(chunk)
         else:
-            log.error("request_failed", exc_info=exc)
-            refused = protocol.internal_failure()
-        if request.writer.output_size > 0:
-            raise ConnectionError("The answer has already begun")
-        response = web.Response(body=protocol.error_body(refused), status=protocol.status_of(refused.code))
-        response.headers["Content-Type"] = protocol.JSON_1_0
-        response.force_close()
-        return response
+            self._refuse(protocol.too_large())
+
+    def on_message_complete(self) -> None:
+        self._begun = self._in_body = False
+        request = messages.Request(
+            self._parser.get_method().decode(),
+            self._target.decode("utf-8", "surrogateescape"),
+            self._headers,
+            b"".join(self._chunks),
+            keeps_alive=self._parser.should_keep_alive(),
+            old=self._parser.get_http_version() == "1.0",
+        )
+        self._headers, self._chunks = [], []
+        self._enqueue(request)
+
+    # Inside.
+
+    async def _serve(self) -> None:
+        """Answer the requests that are there, one after the other."""
+        while self._ready and self._transport is not None:
+            request = self._ready.popleft()
+            if len(self._ready) == MOST_AHEAD:
+                self._transport.resume_reading()
+            if isinstance(request, protocol.Refused):
+                self._transport.write(messages.refused(request, close=True).encode())
+                self._end(linger=True)
+                break
+            await self._answer(request)
+        self._ready = None
+        self._task = None
+        if not self._closing and self._transport is not None and not self._begun:
+            self._gate.idle(self)
+
+    async def _answer(self, request: messages.Request) -> None:
+        try:
+            answer = await self._handler(request, self)
+        except ConnectionError:
+            self.hang_up()
+            return
+        except Exception as error:
+            log.error("request_failed", exc_info=error)
+            answer = messages.refused(protocol.internal_failure(), close=True)
+        if answer is not None and self.is_connected():
+            self.send(answer, request)
+
+    def _announced(self) -> tuple[int, bool, int]:
+        """The length of the body that follows, as far as it is told; whether the client waits for "100 Continue"; and
+        the bytes of all headers."""
+        length, expects, size = 0, False, 0
+        for name, value in self._headers:
+            size += len(name) + len(value)
+            lowered = name.lower()
+            if lowered == b"content-length":
+                length = int(value)  # the parser let nothing but digits pass
+            elif lowered == b"expect":
+                expects = value.lower() == b"100-continue" and self._parser.get_http_version() != "1.0"
+        return length, expects, size
+
+    def _enqueue(self, what: messages.Request | protocol.Refused) -> None:
+        if self._closing:
+            return
+        if self._ready is None:
+            self._ready = deque()
+        self._ready.append(what)
+        if len(self._ready) == MOST_AHEAD + 1 and self._transport is not None:
+            self._transport.pause_reading()
+
+    def _refuse(self, refusal: protocol.Refused) -> None:
+        """Answer ``refusal`` after what came before it; read nothing any more."""
+        if self._closing:
+            return
+        self._enqueue(refusal)
+        self._closing = True
+        self._gate.head_done(self)
+        self._gate.body_done(self)
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._serve(), name="swf-connection")
+
+    def _watch_progress(self) -> None:
+        """Tell the gate what is waited for: the rest of a head, the rest of a body, or nothing."""
+        if self._begun and not self._closing:
+            if self._in_body:
+                self._gate.body_began(self)
+            elif self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(_head_too_long())
+            else:
+                self._gate.head_began(self)
+        else:
+            self._gate.body_done(self)
+
+    def _end(self, *, linger: bool) -> None:
+        """Close once everything is sent. With ``linger`` what still comes in is thrown away for a moment, because a
+        close with unread bytes would destroy the answer on its way."""
+        self._closing = True
+        transport = self._transport
+        if transport is None:
+            return
+        if linger and transport.can_write_eof():
+            transport.write_eof()
+            asyncio.get_running_loop().call_later(LINGER_S, transport.abort)
+        else:
+            transport.close()
 
 
-class Listener(web.Server):
-    """aiohttp's server whose connections are :class:`Connection`.
+def _head_too_long() -> protocol.Refused:
+    return protocol.Refused("SerializationException", "The head of the request is too long")
 
-    Cancels the handler of a connection that is lost: a parked poll learns of its client's end that way.
-    """
+
+class Listener:
+    """The connections of one listening socket: makes them and takes them down."""
 
     def __init__(self, handler: Handler, watch: gate.Gate) -> None:
-        super().__init__(handler, handler_cancellation=True)
-        self._watch = watch
+        self._handler = handler
+        self._gate = watch
+        self._server: asyncio.Server | None = None
 
-    def __call__(self) -> web.RequestHandler:
-        return Connection(self, self._watch, self._loop)
+    def __call__(self) -> Connection:
+        return Connection(self._handler, self._gate)
 
+    async def listen(self, listener: socket.socket, backlog: int) -> None:
+        """Accept connections until :meth:`close`."""
+        self._server = await asyncio.get_running_loop().create_server(self, sock=listener, backlog=backlog)
 
-class _HttpLog:
-    """aiohttp's logger. Anybody can send bytes that are no HTTP: that is one line, not a traceback, and never a part
-    of the request, which may hold a signature."""
-
-    def debug(self, message: str, *arguments: object, **_: object) -> None:
-        log.debug("http", detail=message % arguments)
-
-    def warning(self, message: str, *arguments: object, **_: object) -> None:
-        log.warning("http", detail=message % arguments)
-
-    def exception(self, message: str, *arguments: object, exc_info: BaseException | None = None) -> None:
-        if isinstance(exc_info, http_exceptions.HttpProcessingError | web.RequestPayloadError):
-            log.info("malformed_http", error=type(exc_info).__name__)
-        else:
-            log.error("http_failed", detail=message % arguments, exc_info=exc_info)
+    async def close(self) -> None:
+        """Accept nothing more, let answers that are nearly done leave, then hang up. Takes no longer than a second."""
+        if self._server is not None:
+            self._server.close()
+        lines = [peer for peer in self._gate.peers if isinstance(peer, Connection)]
+        for line in lines:
+            line.retire()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_ANSWERS_S):
+                await self._gate.deserted()
+        tasks = [task for line in lines if (task := line.abandon()) is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=LAST_ANSWERS_S)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from elbflow_engine.wire import messages
 
 PATH = "/console"
+_TEXT = "text/plain; charset=utf-8"
 _NOWHERE = "The console is not served here: it is at /console of the engine's admin server (docs/console.md).\n"
 
 
@@ -14,10 +15,10 @@ class Doorway:
     def __init__(self) -> None:
         self.url: str | None = None
 
-    def answer(self, request: web.BaseRequest) -> web.Response | None:
+    def answer(self, request: messages.Request) -> messages.Answer | None:
         """The way to the console, a plain 404 when there is none to tell, or None for what is no such request."""
         if request.method not in ("GET", "HEAD") or request.path.rstrip("/") != PATH:
             return None
         if self.url is None:
-            return web.Response(status=404, text=_NOWHERE)
-        return web.Response(status=307, headers={"Location": self.url, "Cache-Control": "no-store"})
+            return messages.Answer(_NOWHERE.encode(), 404, _TEXT)
+        return messages.Answer(b"", 307, _TEXT, {"Location": self.url, "Cache-Control": "no-store"})

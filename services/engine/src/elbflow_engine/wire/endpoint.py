@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
-from aiohttp import web
 
-from elbflow import service
 from elbflow_engine import core, driver, meters, pages, polls
-from elbflow_engine.wire import admission, bodies, callers, connection, doorway, hints, protocol, shapes
+from elbflow_engine.wire import admission, bodies, callers, connection, doorway, hints, messages, protocol, shapes
 
 log = structlog.get_logger()
 
 _POLLS = frozenset({"PollForDecisionTask", "PollForActivityTask"})
 _DECIDES = "RespondDecisionTaskCompleted"
 _NOTHING: Mapping[str, str] = {}
+_NOBODY: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
 class _Exchange:
     """What is known so far about one request and its answer."""
 
-    request: web.BaseRequest
+    request: messages.Request
+    line: connection.Connection
     began: float
     held: pages.Held
     operation: str = "unknown"
@@ -48,6 +48,7 @@ class Endpoint:
         inputs: shapes.Inputs,
         admitted: admission.Admission,
         meter: meters.Meters,
+        chance: random.Random,
     ) -> None:
         self._driver = engine
         self._polls = parked
@@ -56,6 +57,7 @@ class Endpoint:
         self._admission = admitted
         self._meter = meter
         self._scaling = hints.Scaling()
+        self._request_ids = messages.RequestIds(chance)
         self.doorway = doorway.Doorway()
         self._loop = asyncio.get_running_loop()
         self._active = 0
@@ -72,9 +74,9 @@ class Endpoint:
                     await self._activity.wait()
                     quiet = False
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request. Raises only cancellation."""
-        exchange = _Exchange(request, meters.instant(), pages.Held(self._driver.pages))
+    async def handle(self, request: messages.Request, line: connection.Connection) -> messages.Answer | None:
+        """Answer one request; None when that was sent already, or cannot be. Raises only cancellation."""
+        exchange = _Exchange(request, line, meters.instant(), pages.Held(self._driver.pages))
         self._active += 1
         self._activity.set()
         try:
@@ -82,11 +84,11 @@ class Endpoint:
         finally:
             self._active -= 1
             self._activity.set()
-            _connection(request).settled(request.content)
+            line.settled()
             exchange.held.release()
             self._meter.answered(exchange.operation, exchange.code, exchange.began, exchange.waited_s)
 
-    async def _answer(self, exchange: _Exchange) -> web.StreamResponse:
+    async def _answer(self, exchange: _Exchange) -> messages.Answer | None:
         try:
             shown = self.doorway.answer(exchange.request)
             if shown is not None:
@@ -95,34 +97,34 @@ class Endpoint:
             caller, params = await self._accept(exchange)
             if exchange.operation in _POLLS and not params.get("nextPageToken"):
                 return await self._answer_poll(exchange, params)
-            denied = caller.denied_decisions if exchange.operation == _DECIDES else frozenset[str]()
+            denied = caller.denied_decisions if exchange.operation == _DECIDES else _NOBODY
             body = await self._driver.call(caller.owner, exchange.operation, params, denied=denied, held=exchange.held)
-            response = self._response(exchange, body)
+            answer = self._answer_of(exchange, body)
             if exchange.held.bytes:
-                await _write(exchange.request, response)
-            return response
+                await _send_page(exchange, answer)
+                return None
+            return answer
         except asyncio.CancelledError:
             exchange.code = "disconnect"
             raise
         except ConnectionError:
-            # aiohttp meets the same error when it sends this, and closes the connection without a fuss.
             exchange.code = "disconnect"
-            return self._response(exchange, b"")
+            exchange.line.hang_up()
+            return None
         except Exception as error:
             return self._refuse(exchange, error)
 
     async def _accept(self, exchange: _Exchange) -> tuple[callers.Caller, core.Object]:
         """Everything before the core: framing, target, authentication, request rate, shape, permission."""
         request = exchange.request
-        if _connection(request).surplus:
+        if exchange.line.surplus:
             raise protocol.busy()
         if request.method != "POST":
             raise protocol.Refused("UnknownOperationException", f"{request.method} is not supported: use POST")
-        raw = await bodies.read(request)
-        body = protocol.parse(bodies.decode(raw, request.headers.get("Content-Encoding")))
-        operation = protocol.operation_of(request.headers.get("X-Amz-Target"), self._inputs.operations)
+        body = protocol.parse(bodies.decode(request.body, request.header("content-encoding")))
+        operation = protocol.operation_of(request.header("x-amz-target"), self._inputs.operations)
         exchange.operation = operation
-        caller = await self._callers.identify(service.from_aiohttp(request, raw))
+        caller = await self._callers.identify(request.signed())
         exchange.owner = caller.owner
         if not self._admission.admit(caller.owner, operation, self._loop.time()):
             raise protocol.Refused("ThrottlingException", "Rate exceeded")
@@ -133,19 +135,16 @@ class Endpoint:
             raise refusal
         return caller, params
 
-    async def _answer_poll(self, exchange: _Exchange, params: core.Object) -> web.StreamResponse:
-        """Wait, then write the answer here: only who writes it knows whether it left."""
-        request = exchange.request
+    async def _answer_poll(self, exchange: _Exchange, params: core.Object) -> messages.Answer | None:
+        """Wait, then send the answer here: only who sends it knows whether it left."""
         outcome = await self._park(exchange, params)
         exchange.waited_s = outcome.waited_s
         try:
             advice = self._hints(exchange, params, outcome.waited_s)
             if outcome.started is None:
-                return self._response(exchange, core.render(core.empty_poll(exchange.operation)), advice)
-            response = self._response(exchange, await exchange.held.page(_page(outcome.started)), advice)
-            if not _connected(request):
-                raise ConnectionResetError("The client went away")
-            await _write(request, response)
+                return self._answer_of(exchange, core.render(core.empty_poll(exchange.operation)), advice)
+            answer = self._answer_of(exchange, await exchange.held.page(_page(outcome.started)), advice)
+            exchange.line.send(answer, exchange.request)
         except BaseException:
             if outcome.started is not None:
                 self._meter.poll_ended("disconnect")
@@ -153,24 +152,25 @@ class Endpoint:
             raise
         self._meter.poll_ended("task")
         self._meter.handed_off(outcome.met)
-        return response
+        if exchange.held.bytes:
+            await exchange.line.drained()
+        return None
 
     async def _park(self, exchange: _Exchange, params: core.Object) -> polls.Outcome:
         """Wait for a task. Meanwhile the connection belongs to the poll alone: a request behind it ends both."""
-        request = exchange.request
-        line = _connection(request)
+        line = exchange.line
         if line.pipelined:
             line.intruded()
             raise ConnectionResetError("A request was sent behind a poll")
-        line.settled(request.content)
+        line.settled()
         line.parked = True
         try:
             return await self._polls.poll(
                 exchange.owner,
                 exchange.operation,
                 params,
-                lambda: _connected(request),
-                hold_s=hints.hold_s(request.headers.get(hints.MAX_HOLD_HEADER)),
+                line.is_connected,
+                hold_s=hints.hold_s(exchange.request.header(hints.MAX_HOLD_HEADER)),
             )
         finally:
             line.parked = False
@@ -187,30 +187,22 @@ class Endpoint:
         told = {hints.BACKLOG_HEADER: str(backlog)}
         return told if scale is None else told | {hints.SCALE_HEADER: f"{scale:+d}" if scale else "0"}
 
-    def _refuse(self, exchange: _Exchange, error: Exception) -> web.Response:
+    def _refuse(self, exchange: _Exchange, error: Exception) -> messages.Answer:
         refused = protocol.refusal(error)
         if refused is None:
             log.error("request_failed", operation=exchange.operation, exc_info=error)
             refused = protocol.internal_failure()
         exchange.code = refused.code
-        response = self._response(exchange, protocol.error_body(refused), status=protocol.status_of(refused.code))
-        if not exchange.request.content.is_eof() or _connection(exchange.request).surplus:
-            response.force_close()
-        return response
+        answer = self._answer_of(exchange, protocol.error_body(refused), status=protocol.status_of(refused.code))
+        answer.close = answer.close or exchange.line.surplus
+        return answer
 
-    def _response(
+    def _answer_of(
         self, exchange: _Exchange, body: bytes, extra: Mapping[str, str] = _NOTHING, status: int = 200
-    ) -> web.Response:
-        headers = {
-            "Content-Type": protocol.content_type_of(exchange.request.headers.get("Content-Type")),
-            "x-amzn-RequestId": str(uuid.uuid4()),
-            "x-swf-capabilities": protocol.CAPABILITIES,
-            **extra,
-        }
-        response = web.Response(body=body, status=status, headers=headers)
-        if self._polls.draining:
-            response.force_close()
-        return response
+    ) -> messages.Answer:
+        headers = {"x-amzn-RequestId": self._request_ids.next(), "x-swf-capabilities": protocol.CAPABILITIES, **extra}
+        content_type = protocol.content_type_of(exchange.request.header("content-type"))
+        return messages.Answer(body, status, content_type, headers, self._polls.draining)
 
 
 def _page(started: core.Transition) -> core.Page:
@@ -218,19 +210,7 @@ def _page(started: core.Transition) -> core.Page:
     return started.result
 
 
-async def _write(request: web.BaseRequest, response: web.Response) -> None:
-    """Write an answer; a long one must also leave for the client, as far as the gate's patience allows."""
-    await response.prepare(request)
-    await response.write_eof()
-    await request.writer.drain()
-
-
-def _connected(request: web.BaseRequest) -> bool:
-    transport = request.transport
-    return transport is not None and not transport.is_closing()
-
-
-def _connection(request: web.BaseRequest) -> connection.Connection:
-    line = request.protocol
-    assert isinstance(line, connection.Connection), "an Endpoint serves a connection.Listener"
-    return line
+async def _send_page(exchange: _Exchange, answer: messages.Answer) -> None:
+    """Send a long answer; it must also leave for the client, as far as the gate's patience allows."""
+    exchange.line.send(answer, exchange.request)
+    await exchange.line.drained()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -35,12 +36,15 @@ class Capacity:
     ``connections`` is the hard limit, None takes :func:`default_connections`: beyond it a connection is closed as soon
     as it is accepted. Above nine tenths of it, requests on connections that came late are answered 503 and closed.
     ``head_s``: seconds until the head of a request must be complete, from accepting the connection or from its first
-    byte. ``unread_s``: seconds a client may leave an answer unread.
+    byte. ``body_s``: seconds its body may take. ``idle_s``: seconds between two requests. ``unread_s``: seconds a
+    client may leave an answer unread.
     """
 
     connections: int | None = None
     request_bytes: int = 64 * 1024 * 1024
     head_s: float = 20.0
+    body_s: float = 30.0
+    idle_s: float = 75.0
     unread_s: float = 60.0
 
 
@@ -58,6 +62,9 @@ class Peer(Protocol):
     def overloaded(self) -> None:
         """Tell the client that the service is busy, and close."""
 
+    def overdue(self) -> None:
+        """Tell the client that its body took too long, and close."""
+
     def hang_up(self) -> None:
         """Close at once."""
 
@@ -71,10 +78,29 @@ class Gate:
         self._most_bytes = capacity.request_bytes
         self._closed = closed
         self._incomplete: dict[Peer, None] = {}
+        self._peers: set[Peer] = set()
+        self._empty = asyncio.Event()
         self._heads: Patience[Peer] = Patience(capacity.head_s, lambda peer: self.close(peer, "silent"))
+        self._bodies: Patience[Peer] = Patience(capacity.body_s, lambda peer: peer.overdue())
+        self._idle: Patience[Peer] = Patience(capacity.idle_s, lambda peer: peer.hang_up())
         self._unread: Patience[Peer] = Patience(capacity.unread_s, lambda peer: self.close(peer, "unread_answer"))
-        self.connections = 0
         self.bytes_in_flight = 0
+
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return len(self._peers)
+
+    @property
+    def peers(self) -> Collection[Peer]:
+        """All of them."""
+        return self._peers
+
+    async def deserted(self) -> None:
+        """Wait until there are none."""
+        self._empty.clear()
+        if self._peers:
+            await self._empty.wait()
 
     @property
     def crowded(self) -> bool:
@@ -86,15 +112,17 @@ class Gate:
         if self.connections >= self._hard:
             self._closed("connections")
             return False
-        self.connections += 1
+        self._peers.add(peer)
         self._heads.begin(peer)
         return True
 
     def leave(self, peer: Peer) -> None:
         """The connection is gone."""
-        self.connections -= 1
-        self._heads.done(peer)
-        self._unread.done(peer)
+        self._peers.discard(peer)
+        if not self._peers:
+            self._empty.set()
+        for patience in (self._heads, self._bodies, self._idle, self._unread):
+            patience.done(peer)
         self.settled(peer)
 
     def head_began(self, peer: Peer) -> None:
@@ -102,6 +130,19 @@ class Gate:
 
     def head_done(self, peer: Peer) -> None:
         self._heads.done(peer)
+
+    def body_began(self, peer: Peer) -> None:
+        self._bodies.begin(peer)
+
+    def body_done(self, peer: Peer) -> None:
+        self._bodies.done(peer)
+
+    def idle(self, peer: Peer) -> None:
+        """Everything was answered: the connection waits for its next request."""
+        self._idle.begin(peer)
+
+    def idle_over(self, peer: Peer) -> None:
+        self._idle.done(peer)
 
     def unread(self, peer: Peer) -> None:
         """The client does not take what was written."""
@@ -146,5 +187,5 @@ class Gate:
 
     def shut(self) -> None:
         """Stop the timers."""
-        self._heads.close()
-        self._unread.close()
+        for patience in (self._heads, self._bodies, self._idle, self._unread):
+            patience.close()

@@ -1,0 +1,110 @@
+"""A request as it was received, an answer as it is sent (spec/swf-semantics 1.1-1.3)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from elbflow import service
+from elbflow_engine.wire import protocol
+
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_NOTHING: Mapping[str, str] = {}
+_BITS = 128
+
+
+class Request:
+    """One whole request. Header values are text as far as they are UTF-8; other bytes survive as surrogates."""
+
+    __slots__ = ("_first", "body", "headers", "keeps_alive", "method", "old", "target")
+
+    def __init__(
+        self,
+        method: str,
+        target: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes,
+        *,
+        keeps_alive: bool = True,
+        old: bool = False,
+    ) -> None:
+        """``keeps_alive``: the client wants to use the connection again; ``old``: it speaks HTTP/1.0."""
+        self.method = method
+        self.target = target
+        self.headers = [(_text(name), _text(value)) for name, value in headers]
+        self._first = {name.lower(): value for name, value in reversed(self.headers)}
+        self.body = body
+        self.keeps_alive = keeps_alive
+        self.old = old
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header; ``name`` in lower case."""
+        return self._first.get(name)
+
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self._split()[0]
+
+    def signed(self) -> service.SignedRequest:
+        """What a signature covers."""
+        path, query = self._split()
+        return service.SignedRequest(self.method, path, query, self.headers, self.body)
+
+    def _split(self) -> tuple[str, str]:
+        target = self.target
+        if not target.startswith("/"):
+            parts = urlsplit(target)
+            return parts.path, parts.query
+        path, _, query = target.partition("?")
+        return path, query
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer on its way. ``close`` ends the connection behind it."""
+
+    body: bytes = b""
+    status: int = 200
+    content_type: str = protocol.JSON_1_0
+    headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    close: bool = False
+
+    def encode(self, request: Request | None = None) -> bytes:
+        """All bytes of it, as the answer to ``request``."""
+        lines = [
+            _STATUS_LINES[self.status],
+            f"Content-Type: {self.content_type}\r\nContent-Length: {len(self.body)}\r\n".encode(),
+        ]
+        lines.extend(f"{name}: {value}\r\n".encode() for name, value in self.headers.items())
+        if self.close:
+            lines.append(b"Connection: close\r\n")
+        elif request is not None and request.old:
+            lines.append(b"Connection: keep-alive\r\n")
+        lines.append(b"\r\n")
+        if request is None or request.method != "HEAD":
+            lines.append(self.body)
+        return b"".join(lines)
+
+
+def refused(error: protocol.Refused, *, close: bool = False) -> Answer:
+    """``error`` as an answer."""
+    return Answer(protocol.error_body(error), protocol.status_of(error.code), close=close)
+
+
+class RequestIds:
+    """Names for answers, in the form of a version 4 UUID. Unique, and no secret."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+
+    def next(self) -> str:
+        digits = f"{self._chance.getrandbits(_BITS):032x}"
+        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
