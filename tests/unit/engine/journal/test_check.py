@@ -66,7 +66,11 @@ async def test_it_sees_one_instant_beside_an_engine_that_writes(written: Path) -
         ("DELETE FROM record WHERE kind = 'domain'", "The engine cannot load it: KeyError"),
         ("UPDATE record SET key = '4/99' WHERE kind = 'heartbeat'", "The engine cannot load it: KeyError"),
         ("DELETE FROM meta WHERE key = 'secret'", "key of the task tokens is missing"),
-        ("UPDATE meta SET value = '1' WHERE key = 'schema_version'", "Schema version 1"),
+        ("UPDATE meta SET value = '9' WHERE key = 'schema_version'", "Schema version 9"),
+        ("UPDATE record SET value = '{' WHERE kind = 'execution' AND key = '3'", "Row execution/3 is not valid JSON"),
+        ("UPDATE record SET value = '{}' WHERE kind = 'execution' AND key = '3'", "Execution 3 .* lacks account"),
+        ("UPDATE record SET value = 'x' WHERE kind = 'meta'", "Row meta/next_execution_id is not valid JSON"),
+        ("UPDATE closed SET tags = 'x' WHERE execution_id = 1", "Execution 1 .*: its row cannot be read"),
         ("DROP TABLE meta", "not a journal"),
     ],
 )
@@ -81,6 +85,13 @@ def test_damage_is_found(written: Path, statement: str, finding: str) -> None:
     assert any(re.search(finding, found) for found in report.findings), report.findings
     with pytest.raises(journal.Damaged):
         journal.verify(written)
+
+
+def test_of_an_older_version_only_the_file_is_verified(written: Path) -> None:
+    """A backup before an upgrade is made by the program that will upgrade."""
+    change(written, "UPDATE meta SET value = '1' WHERE key = 'schema_version'")
+    assert len(examine(written).findings) == 1
+    journal.verify(written)
 
 
 def test_a_history_that_retention_is_deleting_is_no_damage(written: Path) -> None:

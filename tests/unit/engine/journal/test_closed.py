@@ -203,3 +203,53 @@ async def test_a_history_with_a_gap_is_told_at_the_start(tmp_path: Path) -> None
         engine = core.Engine(core.Limits(), b"secret")
         with pytest.raises(journal.JournalUnusable, match=r"The journal cannot be loaded: .*gap"):
             await book.restore(engine.load)
+
+
+async def test_leaving_while_a_scan_is_under_way_closes_its_connection_in_its_own_thread(tmp_path: Path) -> None:
+    """SQLite crashed the process when the writer's thread closed a connection in the middle of a query."""
+    path = tmp_path / "engine.sqlite3"
+    many = core.Selection("1", "d", by_close=True, oldest_ms=0, latest_ms=10**15, tag="nobody")
+    async with journal.Journal.open(path) as book:
+        await book.commit([core.Close(execution(number, purge_ms=10**15)) for number in range(1, 20_001)])
+    for _ in range(3):
+        async with journal.Journal.open(path) as book:
+            scans = [asyncio.create_task(book.read(core.ClosedCount(many, now_ms=0, most=10**6))) for _ in range(20)]
+            await asyncio.sleep(0.005)
+            for scan in scans:
+                scan.cancel()
+            ended = await asyncio.gather(*scans, return_exceptions=True)
+            assert {type(one) for one in ended} <= {asyncio.CancelledError, int}
+
+
+async def test_reads_that_nobody_waits_for_any_more_are_not_done(tmp_path: Path) -> None:
+    done: list[int] = []
+    going = threading.Event()
+
+    class Counted(core.ClosedCount):
+        def run(self, store: core.Store) -> int:
+            going.wait(5)
+            done.append(1)
+            return 0
+
+    async with journal.Journal.open(tmp_path / "engine.sqlite3") as book:
+        reads = [asyncio.create_task(book.read(Counted(EVER, now_ms=0, most=1))) for _ in range(5)]
+        await asyncio.sleep(0.02)
+        for read in reads[1:]:
+            read.cancel()
+        await asyncio.gather(*reads[1:], return_exceptions=True)
+        going.set()
+        assert await reads[0] == 0
+        assert await book.read(core.ClosedCount(EVER, now_ms=0, most=1)) == 0
+    assert done == [1]
+
+
+def test_a_late_page_walks_no_earlier_one_again(connection: sqlite3.Connection) -> None:
+    rows.write_group(connection, [[core.Close(execution(number, purge_ms=10**15)) for number in range(1, 5001)]])
+    store = reading.Reader(connection)
+    for newest_first, after in ((True, (50, "r50")), (False, (4950, "r4950"))):
+        steps: list[int] = []
+        connection.set_progress_handler(lambda counted=steps: counted.append(1), 10)  # type: ignore[misc]
+        page = store.closed_page(core.ClosedPage(EVER, 0, newest_first, after, 10))
+        connection.set_progress_handler(None, 0)
+        assert len(page) == 10
+        assert 10 * len(steps) < 2000

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+import structlog.testing
 
 from elbflow_engine import core, journal
 from elbflow_engine.journal import database as databases
@@ -318,3 +319,41 @@ def test_rows_written_twice_in_a_group_are_written_once() -> None:
 def test_the_same_event_twice_in_a_group_is_an_error() -> None:
     with pytest.raises(sqlite3.IntegrityError, match="1:2 appended twice"):
         rows.Fold().add((core.Append(1, 1, (b"a", b"b")), core.Append(1, 2, (b"c",))))
+
+
+async def test_a_writer_that_cannot_be_started_fails_the_commit_and_leaves_nobody_waiting(path: Path) -> None:
+    class Broken(databases.Database):
+        broken = False
+
+        def start(self, *arguments: object) -> None:
+            if self.broken:
+                raise RuntimeError("can't start new thread")
+            super().start(*arguments)  # type: ignore[arg-type]
+
+    made: list[Broken] = []
+
+    def make(name: str) -> Broken:
+        made.append(Broken(name))
+        return made[-1]
+
+    async with journal.Journal.open(path, database=make) as book:
+        await book.commit((core.Put("domain", "a", b"1"),))
+        made[0].broken = True
+        with pytest.raises(journal.CommitFailed, match="can't start new thread"):
+            await book.commit((core.Put("domain", "b", b"1"),))
+        assert book.failed
+        made[0].broken = False
+        await book.recover()
+        await book.commit((core.Put("domain", "b", b"2"),))
+
+
+async def test_an_observer_that_fails_keeps_nobody_from_his_commit(path: Path) -> None:
+    class Failing:
+        def committed(self, seconds: float, group_size: int) -> None:
+            raise RuntimeError("nobody expects this")
+
+    with structlog.testing.capture_logs() as logs:
+        async with journal.Journal.open(path, Failing()) as book, asyncio.timeout(5):
+            await book.commit((core.Put("domain", "a", b"1"),))
+            await book.commit((core.Put("domain", "b", b"1"),))
+    assert {entry["event"] for entry in logs} == {"helper_callback_failed"}

@@ -19,6 +19,7 @@ from elbflow_engine.journal import closed, rows, schema
 MOST_FINDINGS = 100
 _PROGRESS_EVERY = 1000
 _LAST = 2**62
+_NAMES = frozenset({"account", "domain", "workflow_id", "run_id"})
 
 _COUNTS = "SELECT execution_id, count(*), min(event_id), max(event_id) FROM event GROUP BY execution_id"
 _CLOSED = f"SELECT {closed.COLUMNS} FROM closed ORDER BY execution_id"  # noqa: S608 - names are ours
@@ -40,6 +41,7 @@ class Report:
     """What was found. ``findings`` are sentences for an operator; none means that all is well."""
 
     version: str = "none"
+    older: bool = False
     open_executions: int = 0
     closed_executions: int = 0
     events: int = 0
@@ -66,13 +68,15 @@ def examine(path: Path, progress: Progress) -> Report:
                 _Contents(connection, report, progress).check()
         except sqlite3.Error as error:
             report.find(f"The file cannot be read: {error}")
+        except Exception as error:
+            report.find(f"The rest cannot be examined: {error!r}")
     return report
 
 
 def verify(path: Path) -> None:
-    """Raise :class:`Damaged` unless :func:`examine` finds nothing."""
+    """Raise :class:`Damaged` unless :func:`examine` finds nothing. Of an older schema version only the file counts."""
     report = examine(path, lambda done, total: None)
-    if report.findings:
+    if report.findings and not report.older:
         raise Damaged("; ".join(report.findings))
 
 
@@ -90,6 +94,7 @@ def _check_file(connection: sqlite3.Connection, report: Report) -> bool:
     row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
     report.version = "none" if row is None else str(row[0])
     if report.version != str(schema.SCHEMA_VERSION):
+        report.older = report.version.isdigit() and int(report.version) < schema.SCHEMA_VERSION
         report.find(f"Schema version {report.version}; this program examines version {schema.SCHEMA_VERSION}")
         return False
     return True
@@ -146,6 +151,9 @@ class _Contents:
     def _check_open(self, counts: dict[int, list[int]], examined: Callable[[], None]) -> None:
         together: defaultdict[tuple[str, str], dict[histories.Run, list[histories.Event]]] = defaultdict(dict)
         for number, row in self._open.items():
+            if not row.keys() >= _NAMES:
+                self._report.find(f"Execution {number} (open): its row lacks {', '.join(sorted(_NAMES - row.keys()))}")
+                continue
             run = row["workflow_id"], row["run_id"]
             name = f"Execution {number} ({run[0]}, {run[1]}, open)"
             events = self._history(name, number, counts.get(number, [0, 0, 0]))
@@ -195,11 +203,17 @@ class _Contents:
 
     def _records(self, kind: str) -> Iterator[tuple[str, Any]]:
         for key, value in self._connection.execute("SELECT key, value FROM record WHERE kind = ?", (kind,)):
-            yield key, orjson.loads(value)
+            try:
+                yield key, orjson.loads(value)
+            except orjson.JSONDecodeError as error:
+                self._report.find(f"Row {kind}/{key} is not valid JSON: {error}")
 
     def _closed(self) -> Iterator[core.Closed]:
         for values in self._connection.execute(_CLOSED):
-            yield closed.from_values(values)
+            try:
+                yield closed.from_values(values)
+            except Exception as error:
+                self._report.find(f"Execution {values[0]} (closed): its row cannot be read: {error!r}")
 
 
 def _comparable(row: core.Closed) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
@@ -17,6 +18,10 @@ from elbflow_engine.journal import checkpoints, rows, schema, threads
 _PROBE_BYTES = 64 * 1024
 
 T = TypeVar("T")
+
+
+class _GivenUp(Exception):
+    """Nobody waits for the answer any more."""
 
 
 class Database:
@@ -48,10 +53,24 @@ class Database:
         self._writer_thread.start(work, ended)
 
     async def read(self, work: Callable[[sqlite3.Connection], T], *, scan: bool = False) -> T:
-        """Run ``work`` beside the writer; one that may ``scan`` a whole table beside other reads, too."""
+        """Run ``work`` beside the writer; one that may ``scan`` a whole table beside other reads, too.
+
+        Cancelled before its turn, it is not done any more: callers that gave up must not keep the others waiting.
+        """
         chosen = min(int(scan), len(self._readers) - 1)
         reader = self._readers[chosen]
-        return await self._reader_threads[chosen].run(lambda: work(reader))
+        given_up = False
+
+        def look() -> T:
+            if given_up:
+                raise _GivenUp
+            return work(reader)
+
+        try:
+            return await self._reader_threads[chosen].run(look)
+        except asyncio.CancelledError:
+            given_up = True
+            raise
 
     def open(self) -> None:
         if self._path == schema.MEMORY:
@@ -86,6 +105,12 @@ class Database:
     async def close(self) -> None:
         if self._checkpoints is not None:
             await self._checkpoints.close()
+        # The readers go first: the last connection to close checkpoints the WAL and removes it. Each is closed in its
+        # own thread: SQLite does not survive losing a connection in the middle of a query.
+        for helper, reader in zip(self._reader_threads, self._readers, strict=False):
+            if reader is not self._writer:
+                reader.interrupt()
+                await helper.run(reader.close)
         await self.write(self._close)
         for helper in {*self._reader_threads, self._writer_thread}:
             helper.close()
@@ -98,10 +123,6 @@ class Database:
         self._writer_thread.start(run, checkpoints.report)
 
     def _close(self) -> None:
-        # The readers go first: the last connection to close checkpoints the WAL and removes it.
-        for reader in self._readers:
-            if reader is not self._writer:
-                reader.close()
         if self._writer is not None:
             self._writer.close()
         if self._lock_fd is not None:

@@ -175,18 +175,29 @@ class Journal:
             return
         self._writing = True
         began = time.perf_counter()
-        self._database.start(
+        self._start(
             lambda: self._database.commit(written),
             lambda error: self._written(error, group, began, len(written)),
         )
+
+    def _start(self, work: Callable[[], None], ended: Callable[[BaseException | None], None]) -> None:
+        """Do ``work`` in the writer's thread. When even that cannot begin, the group has failed like any other."""
+        try:
+            self._database.start(work, ended)
+        except Exception as error:
+            refused = OSError(f"the writer cannot be started: {error}")
+            refused.__cause__ = error
+            ended(refused)
 
     def _written(self, error: BaseException | None, group: list[_Waiting], began: float, size: int) -> None:
         if error is not None and size > 1 and not _is_storage(error):
             self._retry(group)
             return
         if error is None:
-            self._observer.committed(time.perf_counter() - began, size)
-            self._conclude(group, [], None)
+            try:
+                self._observer.committed(time.perf_counter() - began, size)
+            finally:
+                self._conclude(group, [], None)
         else:
             self._conclude([], group, error)
 
@@ -200,7 +211,7 @@ class Journal:
                     self._database.commit([waiting[0]])
                 tried.append(waiting)
 
-        self._database.start(work, lambda error: self._conclude(tried, group[len(tried) :], error))
+        self._start(work, lambda error: self._conclude(tried, group[len(tried) :], error))
 
     def _conclude(self, durable: list[_Waiting], lost: list[_Waiting], error: BaseException | None) -> None:
         """Tell everybody of a group how it ended; ``error`` struck the first of the ``lost``, or the first change."""

@@ -6,6 +6,7 @@ table nor the absence of statistics changes the plan. Filters other than the wor
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 from collections.abc import Sequence
 
@@ -43,7 +44,7 @@ class Reader:
         return self._one(_BY_ID, (query.execution_id, query.now_ms))
 
     def closed_page(self, query: core.ClosedPage) -> Sequence[core.Closed]:
-        instant, source, values = _selected(query.selection, query.now_ms)
+        instant, source, values = _selected(_ahead(query), query.now_ms)
         order, beyond = ("DESC", "<") if query.newest_first else ("ASC", ">")
         behind = ""
         if query.after is not None:
@@ -66,6 +67,17 @@ class Reader:
     def _one(self, text: str, values: tuple[object, ...]) -> core.Closed | None:
         row = self._connection.execute(text, values).fetchone()
         return None if row is None else closed.from_values(row)
+
+
+def _ahead(query: core.ClosedPage) -> core.Selection:
+    """The selection without what earlier pages showed: only a bound on the instant alone shortens the walk."""
+    selection = query.selection
+    if query.after is None:
+        return selection
+    instant_ms = query.after[0]
+    if query.newest_first:
+        return dataclasses.replace(selection, latest_ms=min(selection.latest_ms, instant_ms))
+    return dataclasses.replace(selection, oldest_ms=max(selection.oldest_ms, instant_ms))
 
 
 def _selected(selection: core.Selection, now_ms: int) -> tuple[str, str, tuple[object, ...]]:

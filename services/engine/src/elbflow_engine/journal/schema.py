@@ -67,7 +67,9 @@ def open_reader(path: str) -> sqlite3.Connection:
 
 
 def open_snapshot(path: Path) -> sqlite3.Connection:
-    """A connection that sees the journal as it is now and for as long as it is open; it changes nothing.
+    """A connection that sees the journal as it is now and for as long as it is open; it changes nothing in it.
+
+    (Beside a stopped engine's journal SQLite leaves an empty log and its index, of the same mode.)
 
     Works beside a running engine, on a stopped one's journal and on a backup. Raises :class:`JournalUnusable`.
     """

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
+import structlog
+
 BUSY_S = 0.0001
 """A turn of the loop that took longer served others as well."""
 GIFT_S = 0.001
@@ -24,6 +26,8 @@ GIFT_S = 0.001
 FIRST_GAP_S = 0.001
 LAST_GAP_S = 0.016
 """Between two gifts. Work that takes long waits for the disk rather than for the lock, so the gaps double."""
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -106,7 +110,11 @@ class Helper:
     def _reap(self) -> None:
         """Conclude what is over, in order."""
         while self._jobs and not self._jobs[0].ended.locked():
-            self._jobs.popleft().conclude()
+            try:
+                self._jobs.popleft().conclude()
+            except Exception as error:
+                # Whoever waits for the next one must not wait for ever because of this one.
+                log.error("helper_callback_failed", exc_info=error)
 
     def _attend(self) -> None:
         """Look after the thread until it has nothing to do; at once when the loop was busy the last time."""
