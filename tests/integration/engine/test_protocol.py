@@ -159,8 +159,9 @@ async def test_expect_continue_is_answered(wire: Wire) -> None:
     [
         b"\x16\x03\x01 this is no HTTP\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n",
+        b"POST http://[/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
     ],
-    ids=["noise", "length"],
+    ids=["noise", "length", "target"],
 )
 async def test_broken_requests_are_answered_and_closed(wire: Wire, sent: bytes) -> None:
     host, port = wire.url.removeprefix("http://").split(":")

@@ -63,3 +63,9 @@ def test_the_limit_holds_for_what_comes_out() -> None:
     halves = gzip.compress(bytes(LIMIT // 2)) * 2
     assert len(bodies.decode(halves, "gzip")) == LIMIT
     assert code_of(halves + gzip.compress(b" "), "gzip") == "RequestEntityTooLargeException"
+
+
+def test_a_body_of_thousands_of_parts_is_refused_at_once() -> None:
+    """Each part costs a new start over all that follows: a mebibyte of empty ones kept the loop busy for a second."""
+    with pytest.raises(protocol.Refused, match="too many parts"):
+        bodies.decode(gzip.compress(b"") * 20, "gzip")

@@ -198,6 +198,7 @@ async def test_an_overloaded_engine_answers_before_it_hangs_up(rig: Rig) -> None
     line, transport = rig.connect()
     line.data_received(REQUEST)
     line.overloaded()
+    await turns()
     head, _, body = transport.written.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 503 ")
     assert b"Connection: close" in head
@@ -249,3 +250,89 @@ async def test_whoever_waits_for_an_answer_to_be_taken_learns_that_its_client_is
     line.connection_lost(None)
     with pytest.raises(ConnectionError):
         await waiting
+
+
+async def test_an_upgrade_is_refused_once(rig: Rig) -> None:
+    line, transport = rig.connect()
+    line.data_received(REQUEST[:-2] + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n{}")
+    await turns()
+    assert (transport.written.count(b"HTTP/1.1 400 "), rig.requests) == (1, [])
+    line.connection_lost(None)
+
+
+async def test_who_takes_no_answers_gets_no_more_of_them(rig: Rig) -> None:
+    rig.answer.set()
+    line, transport = rig.connect()
+    line.pause_writing()
+    line.data_received((REQUEST + b"{}") * 3)
+    await turns()
+    assert len(rig.requests) == 1
+    line.resume_writing()
+    await turns()
+    assert transport.written.count(b"done") == 3
+    line.connection_lost(None)
+
+
+async def test_an_overloaded_engine_first_finishes_what_it_serves(rig: Rig) -> None:
+    line, transport = rig.connect()
+    line.data_received(REQUEST + b"{}" + REQUEST)
+    await turns()
+    line.overloaded()
+    await turns()
+    assert transport.written == b""
+    rig.answer.set()
+    await turns()
+    assert transport.written.index(b"done 1") < transport.written.index(b"HTTP/1.1 503 ")
+    assert not line.busy
+    line.connection_lost(None)
+
+
+async def test_bytes_of_later_requests_stay_in_flight(rig: Rig) -> None:
+    rig.answer.set()
+    line, _ = rig.connect()
+    line.data_received(REQUEST + b"{}" + REQUEST.replace(b": 2", b": 60000") + bytes(50_000))
+    await turns()
+    assert (len(rig.requests), rig.gate.bytes_in_flight) == (1, 50_000)
+    line.connection_lost(None)
+    assert rig.gate.bytes_in_flight == 0
+
+
+async def test_a_head_is_not_too_long_because_of_what_came_before_it(rig: Rig) -> None:
+    rig.answer.set()
+    line, transport = rig.connect()
+    line.data_received(REQUEST.replace(b": 2", b": 60000") + bytes(60_000) + REQUEST[:20])
+    line.data_received(REQUEST[20:] + b"{}")
+    await turns()
+    assert transport.written.count(b"HTTP/1.1 200 ") == 2
+    line.connection_lost(None)
+
+
+async def test_trailers_are_no_headers(rig: Rig) -> None:
+    line, _ = rig.connect()
+    line.data_received(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX-Amz-Target: x\r\n\r\n")
+    await turns()
+    assert (rig.requests[0].body, rig.requests[0].header("x-amz-target")) == (b"{}", None)
+    line.connection_lost(None)
+
+
+async def test_nothing_behind_the_last_answer_is_carried_out(rig: Rig) -> None:
+    line, transport = rig.connect()
+    line.data_received((REQUEST + b"{}") * 3)
+    await turns()
+    line.retire()
+    rig.answer.set()
+    await turns()
+    assert (len(rig.requests), transport.written.count(b"HTTP/1.1 "), transport.closed) == (1, 1, True)
+    line.connection_lost(None)
+
+
+async def test_every_body_has_its_own_time(rig: Rig) -> None:
+    rig.answer.set()
+    line, _ = rig.connect()
+    line.data_received(REQUEST + b"{")
+    before = rig.gate._bodies._deadlines[line]
+    await asyncio.sleep(0.01)
+    line.data_received(b"}" + REQUEST + b"{")
+    assert rig.gate._bodies._deadlines[line] > before
+    line.connection_lost(None)
+    await turns()

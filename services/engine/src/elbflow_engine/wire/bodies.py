@@ -8,6 +8,8 @@ from elbflow_engine.wire import protocol
 
 _GZIP = frozenset({"gzip", "x-gzip"})
 _OTHER_CODINGS = frozenset({"deflate", "br", "zstd", "compress", "x-compress", "identity;q=0"})
+MOST_MEMBERS = 16
+"""Parts of one gzip body; each costs a new start."""
 _GZIP_FORMAT = zlib.MAX_WBITS | 16
 
 
@@ -27,7 +29,7 @@ def _gunzip(body: bytes) -> bytes:
     """Stops at the size limit: a few bytes can stand for gigabytes."""
     plain = bytearray()
     try:
-        while body:
+        for _ in range(MOST_MEMBERS):
             member = zlib.decompressobj(_GZIP_FORMAT)
             plain += member.decompress(body, protocol.MAX_BODY_BYTES + 1 - len(plain))
             if len(plain) > protocol.MAX_BODY_BYTES:
@@ -35,6 +37,8 @@ def _gunzip(body: bytes) -> bytes:
             if not member.eof:
                 raise protocol.Refused("SerializationException", "The gzip body is not complete")
             body = member.unused_data
+            if not body:
+                return bytes(plain)
     except zlib.error as error:
         raise protocol.Refused("SerializationException", "The body is not valid gzip") from error
-    return bytes(plain)
+    raise protocol.Refused("SerializationException", "The gzip body has too many parts")

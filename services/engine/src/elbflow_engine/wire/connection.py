@@ -45,7 +45,9 @@ class Connection(asyncio.Protocol):
         "_begun",
         "_chunks",
         "_closing",
+        "_ended",
         "_entered",
+        "_fresh",
         "_gate",
         "_handler",
         "_head_bytes",
@@ -77,7 +79,8 @@ class Connection(asyncio.Protocol):
         self._chunks: list[bytes] = []
         self._size = 0
         self._head_bytes = 0
-        self._begun = self._in_body = self._closing = self._entered = self._late = self._retiring = False
+        self._begun = self._fresh = self._in_body = self._closing = self._ended = False
+        self._entered = self._late = self._retiring = False
         self.held_bytes = 0
         self.parked = False
 
@@ -85,7 +88,7 @@ class Connection(asyncio.Protocol):
 
     def is_connected(self) -> bool:
         """Whether the client can still be answered."""
-        return self._transport is not None and not self._transport.is_closing()
+        return self._transport is not None and not self._ended and not self._transport.is_closing()
 
     @property
     def busy(self) -> bool:
@@ -103,8 +106,11 @@ class Connection(asyncio.Protocol):
         return self._begun or bool(self._ready)
 
     def settled(self) -> None:
-        """The request was answered or parked: what it brought along is no longer in flight."""
-        self._gate.settled(self)
+        """The request was answered or parked: what it brought along is no longer in flight, only what came later."""
+        later = self._size if self._begun else 0
+        if self._ready:
+            later += sum(len(request.body) for request in self._ready if isinstance(request, messages.Request))
+        self._gate.settled(self, later)
 
     def intruded(self) -> None:
         """A request stands behind a poll: hang up on both."""
@@ -112,7 +118,7 @@ class Connection(asyncio.Protocol):
 
     def send(self, answer: messages.Answer, request: messages.Request) -> None:
         """Write ``answer`` in one piece. Raises ``ConnectionError`` when the client is gone."""
-        if self._transport is None or self._transport.is_closing():
+        if self._transport is None or not self.is_connected():
             raise ConnectionResetError("The client went away")
         if self._retiring or not request.keeps_alive:
             answer.close = True
@@ -150,9 +156,7 @@ class Connection(asyncio.Protocol):
         return task
 
     def overloaded(self) -> None:
-        if self._transport is not None:
-            self._transport.write(protocol.BUSY)
-            self._end(linger=True)
+        self._refuse(protocol.busy())
 
     def overdue(self) -> None:
         """The body of a request did not arrive in time."""
@@ -187,13 +191,14 @@ class Connection(asyncio.Protocol):
             if data.strip(_LINE_ENDS):
                 self.intruded()
             return
+        self._fresh = False
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             log.info("malformed_http", error=type(error).__name__)
             self._refuse(protocol.Refused("SerializationException", "The request is not valid HTTP"))
             return
-        if self._begun and not self._in_body:
+        if self._begun and not self._in_body and not self._fresh:
             self._head_bytes += len(data)
         if self._begun or self._ready:
             self._gate.idle_over(self)
@@ -219,14 +224,15 @@ class Connection(asyncio.Protocol):
     # What the parser tells.
 
     def on_message_begin(self) -> None:
-        self._begun, self._in_body = True, False
+        self._begun, self._fresh, self._in_body = True, True, False
         self._target, self._headers, self._chunks, self._size, self._head_bytes = b"", [], [], 0, 0
 
     def on_url(self, part: bytes) -> None:
         self._target += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name, value))
+        if not self._in_body:  # trailers say nothing that could be believed
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._in_body = True
@@ -248,6 +254,9 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._begun = self._in_body = False
+        self._gate.body_done(self)
+        if self._parser.should_upgrade():
+            return  # the parser raises what follows
         request = messages.Request(
             self._parser.get_method().decode(),
             self._target.decode("utf-8", "surrogateescape"),
@@ -263,7 +272,7 @@ class Connection(asyncio.Protocol):
 
     async def _serve(self) -> None:
         """Answer the requests that are there, one after the other."""
-        while self._ready and self._transport is not None:
+        while self._ready and not self._ended and self._transport is not None:
             request = self._ready.popleft()
             if len(self._ready) == MOST_AHEAD:
                 self._transport.resume_reading()
@@ -272,6 +281,10 @@ class Connection(asyncio.Protocol):
                 self._end(linger=True)
                 break
             await self._answer(request)
+            try:
+                await self.drained()  # who does not take his answers gets no more of them
+            except ConnectionError:
+                break
         self._ready = None
         self._task = None
         if not self._closing and self._transport is not None and not self._begun:
@@ -331,19 +344,17 @@ class Connection(asyncio.Protocol):
                 self._refuse(_head_too_long())
             else:
                 self._gate.head_began(self)
-        else:
-            self._gate.body_done(self)
 
     def _end(self, *, linger: bool) -> None:
         """Close once everything is sent. With ``linger`` what still comes in is thrown away for a moment, because a
         close with unread bytes would destroy the answer on its way."""
-        self._closing = True
+        self._closing = self._ended = True
         transport = self._transport
         if transport is None:
             return
         if linger and transport.can_write_eof():
             transport.write_eof()
-            asyncio.get_running_loop().call_later(LINGER_S, transport.abort)
+            asyncio.get_running_loop().call_later(LINGER_S, transport.close)
         else:
             transport.close()
 
@@ -377,6 +388,7 @@ class Listener:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_ANSWERS_S):
                 await self._gate.deserted()
+        lines = [peer for peer in self._gate.peers if isinstance(peer, Connection)]
         tasks = [task for line in lines if (task := line.abandon()) is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=LAST_ANSWERS_S)

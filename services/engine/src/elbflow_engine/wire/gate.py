@@ -173,11 +173,12 @@ class Gate:
             if victim is peer:
                 return
 
-    def settled(self, peer: Peer) -> None:
-        """The request of ``peer`` was answered, or is parked: its bytes are free."""
-        self.bytes_in_flight -= peer.held_bytes
-        peer.held_bytes = 0
-        self._incomplete.pop(peer, None)
+    def settled(self, peer: Peer, later: int = 0) -> None:
+        """The request of ``peer`` was answered, or is parked: its bytes are free, but for ``later`` ones behind it."""
+        self.bytes_in_flight += later - peer.held_bytes
+        peer.held_bytes = later
+        if not later:
+            self._incomplete.pop(peer, None)
 
     def close(self, peer: Peer, reason: Reason) -> None:
         """Hang up on ``peer`` and count it."""

@@ -46,7 +46,7 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The target without its query."""
+        """The target without its query. Raises :class:`protocol.Refused` when it is none."""
         return self._split()[0]
 
     def signed(self) -> service.SignedRequest:
@@ -57,7 +57,10 @@ class Request:
     def _split(self) -> tuple[str, str]:
         target = self.target
         if not target.startswith("/"):
-            parts = urlsplit(target)
+            try:
+                parts = urlsplit(target)
+            except ValueError as error:
+                raise protocol.Refused("SerializationException", "The target of the request is not a URL") from error
             return parts.path, parts.query
         path, _, query = target.partition("?")
         return path, query

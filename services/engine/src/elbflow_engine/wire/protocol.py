@@ -117,16 +117,3 @@ def error_body(refused: Refused) -> bytes:
         prefix = _MODELLED
     message = refused.message.encode(errors="replace").decode()
     return orjson.dumps({"__type": f"{prefix}#{refused.code}", "message": message})
-
-
-def _busy() -> bytes:
-    body = error_body(busy())
-    head = (
-        f"HTTP/1.1 503 Service Unavailable\r\nContent-Type: {JSON_1_0}\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-BUSY = _busy()
-"""A whole answer, for a client whose request is given up before anything could read it."""
