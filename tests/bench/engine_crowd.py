@@ -24,7 +24,6 @@ import uvloop
 from tests.bench import engine_flows, engine_peers
 
 ACCOUNTS = ("111122223333", "444455556666")
-_AT_ONCE = 100
 STOP_S = 10.0
 
 
@@ -55,7 +54,8 @@ class Crowd:
 def crowd(
     url: str, what: str, count: int, *, lists: int = 0, accounts: Sequence[str] = ACCOUNTS, per_s: float = math.inf
 ) -> Iterator[Crowd]:
-    """Start a crowd beside the calling process, on the same core; ``per_s`` bounds all its cycles together."""
+    """Start a crowd beside the calling process, on the same core; ``per_s`` bounds all its cycles together. Those that
+    park connect all at once."""
     command = [sys.executable, "-m", "tests.bench.engine_crowd", url, what, str(count)]
     command += ["--lists", str(lists or count), "--per-second", str(per_s), "--accounts", *accounts]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -75,7 +75,7 @@ def crowd(
 async def all_parked(peer: engine_peers.Peer, count: int, within_s: float = 60.0) -> None:
     """Wait until the engine itself counts ``count`` parked polls."""
     async with asyncio.timeout(within_s):
-        while peer.metric("swfd_parked_polls") < count:
+        while await asyncio.to_thread(peer.metric, "swfd_parked_polls") < count:
             await asyncio.sleep(0.2)
 
 
@@ -85,7 +85,7 @@ async def park(url: str, count: int, lists: int, accounts: Sequence[str]) -> Non
         for number in range(count)
     ]
     parked = engine_flows.Parked(url, names)
-    async with parked.sitting(_AT_ONCE):
+    async with parked.sitting(count):
         while await _asked():
             empties = parked.empties
             if parked.failed:

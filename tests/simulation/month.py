@@ -20,8 +20,8 @@ from pathlib import Path
 from tests.simulation import scripts
 from tests.simulation.world import Trouble, World
 
-from elbflow_engine import core
-from elbflow_engine.testing import Simulation, histories
+from elbflow_engine import core, histories
+from elbflow_engine.testing import Simulation
 
 DAY_S = 86_400.0
 SETTLED_DAYS = 2

@@ -14,7 +14,8 @@ from typing import Any
 
 from elbflow import flow
 from elbflow.contract import activities, names, vm_activities, workflows
-from elbflow_engine.testing import decision, histories
+from elbflow_engine import histories
+from elbflow_engine.testing import decision
 
 Decision = dict[str, Any]
 

@@ -14,7 +14,8 @@ import pytest
 from elbflow import clock as clocks
 from elbflow import swf
 from elbflow.swf import errors
-from elbflow_engine.testing import FaultSchedule, SwfDouble, histories
+from elbflow_engine import histories
+from elbflow_engine.testing import FaultSchedule, SwfDouble
 
 SAMPLE = swf.TypeId("sample", "1")
 TYPE = {"name": "sample", "version": "1"}

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from elbflow_engine.testing import Bench, decision, histories
+from elbflow_engine import histories
+from elbflow_engine.testing import Bench, decision
 
 SAMPLE = {"name": "sample", "version": "1"}
 Events = list[dict[str, Any]]

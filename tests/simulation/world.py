@@ -12,8 +12,8 @@ import orjson
 from tests.simulation import scripts
 
 from elbflow.contract import names
-from elbflow_engine import core
-from elbflow_engine.testing import EngineDied, Simulation, histories
+from elbflow_engine import core, histories
+from elbflow_engine.testing import EngineDied, Simulation
 
 DECIDERS = 4
 SERVICE_WORKERS = 8

@@ -26,7 +26,7 @@ from tests.soak.flows import Event
 from tests.soak.ledger import Ledger, Run
 from tests.soak.load import Load
 
-from elbflow_engine.testing import histories
+from elbflow_engine import histories
 
 KILLED_WHILE_STARTING = 0.12
 SLACK_S = 2.0

@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from elbflow_engine.testing import decision, histories
+from elbflow_engine import histories
+from elbflow_engine.testing import decision
 
 Event: TypeAlias = dict[str, Any]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from elbflow_engine.testing import histories
+from elbflow_engine import histories
 
 Run: TypeAlias = tuple[str, str]
 Event: TypeAlias = dict[str, Any]

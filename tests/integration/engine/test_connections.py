@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -12,7 +13,7 @@ import prometheus_client
 import pytest
 from tests.integration.engine import raw, rig
 
-from elbflow_engine import embedded, wire
+from elbflow_engine import embedded, server, wire
 
 LARGE = b'{"registrationStatus": "REGISTERED"' + b" " * 60_000
 
@@ -288,3 +289,17 @@ async def test_chunked_bodies_with_trailers(engine: Engine) -> None:
         assert (await line.reply()).status == 200
         await line.send(raw.listing())
         assert (await line.reply()).status == 200
+
+
+def test_connections_notice_a_vanished_peer_within_fifty_seconds() -> None:
+    with server._listen("127.0.0.1", 0) as listener:
+        listener.setblocking(True)
+        with socket.create_connection(listener.getsockname()), listener.accept()[0] as line:
+            tcp = socket.IPPROTO_TCP
+            assert line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            idle, interval, probes = (
+                line.getsockopt(tcp, option)
+                for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            )
+            assert idle + interval * probes <= 50
+            assert line.getsockopt(tcp, socket.TCP_USER_TIMEOUT) == server.USER_TIMEOUT_MS

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import email.utils
 import gzip
 import io
+import time
 
 import aiohttp
 import pytest
@@ -55,6 +57,14 @@ async def test_every_answer_has_its_own_request_id_and_the_capabilities(wire: Wi
     assert [answer.status for answer in answers] == [200, 400]
     assert len(ids) == 2
     assert {answer.headers["x-swf-capabilities"] for answer in answers} == {"safe-abort, hold-hint, backlog"}
+
+
+async def test_every_answer_tells_the_time(wire: Wire) -> None:
+    """Clients whose clock is wrong correct it by this header and sign again."""
+    for body in ({"registrationStatus": "REGISTERED"}, {}):
+        answer = await wire.send("ListDomains", body)
+        told = email.utils.parsedate_to_datetime(answer.headers["Date"])
+        assert abs(told.timestamp() - time.time()) < 30
 
 
 async def test_faults_validation_and_generic_errors_have_their_prefixes(wire: Wire) -> None:

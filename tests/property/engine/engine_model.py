@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 from tests.property.engine.engine_inputs import LIMITS, LISTS, SPARE
 
-from elbflow_engine.testing import Bench, histories
+from elbflow_engine import histories
+from elbflow_engine.testing import Bench
 
 DAY_S = 86_400
 Task = tuple[str, int, int]  # kind, execution id, scheduled event id

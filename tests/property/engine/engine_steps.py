@@ -10,8 +10,8 @@ from tests.property.engine.engine_inputs import LIMITS, SPARE
 from tests.property.engine.engine_model import Known, Model
 from tests.property.engine.engine_snapshot import snapshot
 
-from elbflow_engine import core
-from elbflow_engine.testing import Bench, histories
+from elbflow_engine import core, histories
+from elbflow_engine.testing import Bench
 
 UNKNOWN, ALREADY = "UnknownResourceFault", "TypeAlreadyExistsFault"
 

@@ -26,8 +26,8 @@ from tests.property.engine.engine_model import LIST_NAMES
 from tests.property.engine.engine_snapshot import snapshot
 from tests.property.engine.engine_steps import UNKNOWN, Steps
 
-from elbflow_engine import core
-from elbflow_engine.testing import decision, histories
+from elbflow_engine import core, histories
+from elbflow_engine.testing import decision
 
 ACCOUNT = "000000000000"
 ANY_TIME = {"oldestDate": 0.0, "latestDate": 4e9}

@@ -15,8 +15,7 @@ import uvloop
 from tests.property.engine import wire_values
 from tests.property.engine.wire_shooter import PATIENCE_S, Shooter
 
-from elbflow_engine import embedded
-from elbflow_engine.testing import histories
+from elbflow_engine import embedded, histories
 
 HOLD_S = 0.05
 LIST = {"name": "main"}

@@ -14,6 +14,7 @@ import structlog
 
 from elbflow import clock as clocks
 from elbflow import service
+from elbflow.swf.sockets import notice_dead_peers
 from elbflow_engine import console, core, driver, journal, meters, polls, turns, wire
 
 log = structlog.get_logger()
@@ -21,6 +22,10 @@ log = structlog.get_logger()
 BACKLOG = 4096
 DRAIN_GRACE_S = 3.5
 DRAIN_IDLE_S = 0.5
+USER_TIMEOUT_MS = 45_000
+"""It replaces the count of keep-alive probes: at 30 s a single lost probe would end a living connection, and of
+thousands that parked together the kernel drops many. 45 s allow for three, at 20, 30 and 40 s.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +140,5 @@ def _listen(host: str, port: int) -> socket.socket:
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     listener.setblocking(False)
-    # The user timeout replaces the count of probes: at 30 s a single lost probe would end a living connection, and of
-    # thousands that parked together the kernel drops many. 45 s allow for three, at 20, 30 and 40 s.
-    options = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 45_000}
-    for name, value in options.items():
-        if hasattr(socket, name):
-            listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    notice_dead_peers(listener, USER_TIMEOUT_MS)
     return listener

@@ -5,26 +5,29 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-_KEEPALIVE: tuple[tuple[str, int], ...] = (
-    ("TCP_KEEPIDLE", 20),
-    ("TCP_KEEPINTVL", 10),
-    ("TCP_KEEPCNT", 3),
-    ("TCP_USER_TIMEOUT", 30_000),
-)
+_PROBES: tuple[tuple[str, int], ...] = (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+USER_TIMEOUT_MS = 30_000
+
+
+def notice_dead_peers(connection: socket.socket, user_timeout_ms: int = USER_TIMEOUT_MS) -> None:
+    """Let the kernel probe an idle peer after 20 s, and give it up ``user_timeout_ms`` after its last sign of life.
+
+    Set on a listening socket, all its connections have it. Platforms without an option keep their default for it.
+    """
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (*_PROBES, ("TCP_USER_TIMEOUT", user_timeout_ms)):
+        option = getattr(socket, name, None)
+        if option is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def keepalive_socket(address: tuple[Any, ...]) -> socket.socket:
     """A TCP socket for one ``getaddrinfo`` entry: a dead peer is found within 50 s, NAT entries stay fresh.
 
-    aiobotocore ignores botocore's own keep-alive option, hence this factory. Platforms without an option keep
-    their default for it.
+    aiobotocore ignores botocore's own keep-alive option, hence this factory.
     """
     family, kind, protocol = address[:3]
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _KEEPALIVE:
-        option = getattr(socket, name, None)
-        if option is not None:
-            made.setsockopt(socket.IPPROTO_TCP, option, value)
+    notice_dead_peers(made)
     return made

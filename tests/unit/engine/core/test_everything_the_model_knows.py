@@ -8,7 +8,7 @@ import pytest
 from botocore import loaders, model
 from tests.unit.engine.core import scenarios
 
-from elbflow_engine.testing import histories
+from elbflow_engine import histories
 
 _NO_LAMBDA = "There is no Lambda service here: the decision always fails, so nothing that follows it happens (7.13)"
 AWS_ONLY = {

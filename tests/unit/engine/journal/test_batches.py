@@ -28,7 +28,7 @@ def test_all_rows_arrive_in_few_statements(connection: sqlite3.Connection, count
 
 def test_delete_takes_the_named_keys_and_no_others(connection: sqlite3.Connection) -> None:
     batches.insert(connection, "INSERT INTO t", [(kind, number) for kind in "ab" for number in range(600)])
-    batches.delete(connection, "DELETE FROM t WHERE kind = ? AND key IN", "a", list(range(1, 600)))
+    batches.among(connection, "DELETE FROM t WHERE kind = ? AND key IN", list(range(1, 600)), "a")
     assert connection.execute("SELECT * FROM t WHERE kind = 'a'").fetchall() == [("a", 0)]
     assert connection.execute("SELECT count(*) FROM t WHERE kind = 'b'").fetchone() == (600,)
 

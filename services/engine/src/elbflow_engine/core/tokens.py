@@ -14,6 +14,8 @@ from elbflow_engine.core import api, faults
 
 _MAC_BYTES = 16
 _VERSION = "1"
+_FIRST = "e"
+"""Every token begins with a letter: a command line takes one that begins with a dash for an option."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,14 @@ class Tokens:
 
     def _seal(self, purpose: bytes, payload: bytes) -> str:
         sealed = self._mac(purpose, payload) + payload
-        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+        return _FIRST + base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
     def _open(self, purpose: bytes, text: str) -> bytes:
+        if not text.startswith(_FIRST):
+            raise faults.invalid_token()
+        encoded = text.removeprefix(_FIRST)
         try:
-            padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+            padded = encoded.encode("ascii") + b"=" * (-len(encoded) % 4)
             sealed = base64.b64decode(padded, altchars=b"-_", validate=True)
         except (UnicodeEncodeError, binascii.Error) as error:
             raise faults.invalid_token() from error

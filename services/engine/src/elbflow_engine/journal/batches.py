@@ -27,10 +27,10 @@ def insert(connection: sqlite3.Connection, statement: str, rows: Sequence[Row]) 
         connection.execute(text, list(itertools.chain.from_iterable(chunk)))
 
 
-def delete(connection: sqlite3.Connection, statement: str, fixed: object, keys: Sequence[object]) -> None:
+def among(connection: sqlite3.Connection, statement: str, keys: Sequence[object], *fixed: object) -> None:
     """Run ``statement`` for all ``keys``: it takes ``fixed`` and ends where the list of keys must follow."""
     for chunk in _chunks(keys):
-        connection.execute(_delete(statement, len(chunk)), (fixed, *chunk))
+        connection.execute(_among(statement, len(chunk)), (*fixed, *chunk))
 
 
 def _chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -50,5 +50,5 @@ def _insert(statement: str, width: int, count: int) -> str:
 
 
 @functools.cache
-def _delete(statement: str, count: int) -> str:
+def _among(statement: str, count: int) -> str:
     return f"{statement} ({', '.join('?' * count)})"

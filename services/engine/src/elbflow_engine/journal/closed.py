@@ -24,13 +24,13 @@ def insert(connection: sqlite3.Connection, rows: Sequence[core.Closed]) -> None:
 
 def hide(connection: sqlite3.Connection, execution_ids: Sequence[int]) -> None:
     """Nobody may see these any more, and they are the first to be deleted."""
-    _each(connection, "UPDATE closed SET purge_ms = 0 WHERE execution_id IN", execution_ids)
+    batches.among(connection, "UPDATE closed SET purge_ms = 0 WHERE execution_id IN", execution_ids)
 
 
 def delete(connection: sqlite3.Connection, execution_ids: Sequence[int]) -> None:
     """Remove executions with their whole histories."""
-    _each(connection, "DELETE FROM event WHERE execution_id IN", execution_ids)
-    _each(connection, "DELETE FROM closed WHERE execution_id IN", execution_ids)
+    batches.among(connection, "DELETE FROM event WHERE execution_id IN", execution_ids)
+    batches.among(connection, "DELETE FROM closed WHERE execution_id IN", execution_ids)
 
 
 def tag_pattern(tag: str) -> bytes:
@@ -75,9 +75,3 @@ def _to_values(row: core.Closed) -> tuple[object, ...]:
         row.purge_ms,
         row.details,
     )
-
-
-def _each(connection: sqlite3.Connection, statement: str, execution_ids: Sequence[int]) -> None:
-    for start in range(0, len(execution_ids), batches.LARGEST):
-        chunk = execution_ids[start : start + batches.LARGEST]
-        connection.execute(f"{statement} ({', '.join('?' * len(chunk))})", chunk)

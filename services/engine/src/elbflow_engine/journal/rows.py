@@ -63,7 +63,7 @@ class Fold:
             if value is None:
                 gone.setdefault(table, []).append(key)
         for table, keys in gone.items():
-            batches.delete(connection, "DELETE FROM record WHERE kind = ? AND key IN", table, keys)
+            batches.among(connection, "DELETE FROM record WHERE kind = ? AND key IN", keys, table)
         closed.insert(connection, list(self._closed.values()))
         closed.hide(connection, list(self._hidden))
         closed.delete(connection, list(self._purged))

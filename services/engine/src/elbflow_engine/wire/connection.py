@@ -17,7 +17,7 @@ from typing import TypeAlias, cast
 import httptools
 import structlog
 
-from elbflow_engine.wire import gate, messages, protocol
+from elbflow_engine.wire import gate, intake, messages, protocol
 
 log = structlog.get_logger()
 
@@ -32,7 +32,8 @@ _LINE_ENDS = b"\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 Handler: TypeAlias = Callable[[messages.Request, "Connection"], Awaitable[messages.Answer | None]]
-"""Answers one request, or has sent the answer itself and returns None. Cancelled when the client is gone."""
+"""Answers one request, or has sent the answer itself and returns None. Cancelled when the client is gone; after a
+``ConnectionError`` it is hung up on."""
 
 
 class Connection(asyncio.Protocol):
@@ -53,6 +54,7 @@ class Connection(asyncio.Protocol):
         "_head_bytes",
         "_headers",
         "_in_body",
+        "_intake",
         "_late",
         "_parser",
         "_ready",
@@ -64,11 +66,14 @@ class Connection(asyncio.Protocol):
         "_transport",
         "held_bytes",
         "parked",
+        "patient",
+        "unfed",
     )
 
-    def __init__(self, handler: Handler, watch: gate.Gate) -> None:
+    def __init__(self, handler: Handler, watch: gate.Gate, into: intake.Intake) -> None:
         self._handler = handler
         self._gate = watch
+        self._intake = into
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
@@ -83,6 +88,8 @@ class Connection(asyncio.Protocol):
         self._entered = self._late = self._retiring = False
         self.held_bytes = 0
         self.parked = False
+        self.patient = True
+        self.unfed: list[bytes] | None = None
 
     # What the endpoint asks and does.
 
@@ -185,6 +192,10 @@ class Connection(asyncio.Protocol):
             self._resumed.exception()
 
     def data_received(self, data: bytes) -> None:
+        self._intake.take(self, data)
+
+    def feed(self, data: bytes) -> None:
+        """Parse bytes that arrived, and begin to answer what is complete."""
         if self._closing or self._transport is None:
             return  # the rest of what nobody reads any more
         if self.parked:
@@ -369,10 +380,11 @@ class Listener:
     def __init__(self, handler: Handler, watch: gate.Gate) -> None:
         self._handler = handler
         self._gate = watch
+        self._intake = intake.Intake()
         self._server: asyncio.Server | None = None
 
     def __call__(self) -> Connection:
-        return Connection(self._handler, self._gate)
+        return Connection(self._handler, self._gate, self._intake)
 
     async def listen(self, listener: socket.socket, backlog: int) -> None:
         """Accept connections until :meth:`close`."""

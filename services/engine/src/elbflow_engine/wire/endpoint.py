@@ -75,7 +75,7 @@ class Endpoint:
                     quiet = False
 
     async def handle(self, request: messages.Request, line: connection.Connection) -> messages.Answer | None:
-        """Answer one request; None when that was sent already, or cannot be. Raises only cancellation."""
+        """Answer one request; None when that was sent already. Raises only cancellation and ``ConnectionError``."""
         exchange = _Exchange(request, line, meters.instant(), pages.Held(self._driver.pages))
         self._active += 1
         self._activity.set()
@@ -94,6 +94,7 @@ class Endpoint:
             if shown is not None:
                 exchange.operation, exchange.code = "console", str(shown.status)
                 return shown
+            exchange.line.patient = False
             caller, params = await self._accept(exchange)
             if exchange.operation in _POLLS and not params.get("nextPageToken"):
                 return await self._answer_poll(exchange, params)
@@ -104,13 +105,9 @@ class Endpoint:
                 await _send_page(exchange, answer)
                 return None
             return answer
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ConnectionError):
             exchange.code = "disconnect"
             raise
-        except ConnectionError:
-            exchange.code = "disconnect"
-            exchange.line.hang_up()
-            return None
         except Exception as error:
             return self._refuse(exchange, error)
 
@@ -174,6 +171,7 @@ class Endpoint:
             )
         finally:
             line.parked = False
+            line.patient = True
 
     def _hints(self, exchange: _Exchange, params: core.Object, waited_s: float) -> Mapping[str, str]:
         """What is left on the list, and whether more or fewer polls would be good."""

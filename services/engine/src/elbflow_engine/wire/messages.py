@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import email.utils
+import functools
 import random
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -80,6 +83,7 @@ class Answer:
         """All bytes of it, as the answer to ``request``."""
         lines = [
             _STATUS_LINES[self.status],
+            _date(int(time.time())),
             f"Content-Type: {self.content_type}\r\nContent-Length: {len(self.body)}\r\n".encode(),
         ]
         lines.extend(f"{name}: {value}\r\n".encode() for name, value in self.headers.items())
@@ -107,6 +111,12 @@ class RequestIds:
     def next(self) -> str:
         digits = f"{self._chance.getrandbits(_BITS):032x}"
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+
+@functools.lru_cache(maxsize=1)
+def _date(second: int) -> bytes:
+    """Clients whose clock is wrong learn the time from it, and sign again."""
+    return f"Date: {email.utils.formatdate(second, usegmt=True)}\r\n".encode()
 
 
 def _text(raw: bytes) -> str:
