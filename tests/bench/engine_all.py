@@ -22,6 +22,7 @@ MODULES = (
     "engine_cycles",
     "engine_parked",
     JOURNAL,
+    "engine_disk",
     "engine_dispatch",
     "engine_disconnects",
     "engine_tenants",

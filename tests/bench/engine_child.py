@@ -1,9 +1,10 @@
 """The engine under observation: as the installed program runs it, with one thing changed or watched.
 
-python -m tests.bench.engine_child [--as-is] [--stock-collector] [--profile FILE] serve --data-dir DIR ...
+python -m tests.bench.engine_child [--as-is] [--stock-collector] [--slower-disk S] [--profile FILE] serve ...
 
-``--stock-collector`` undoes the collector's tuning. ``--profile`` samples the loop's thread every millisecond of CPU
-time of the process and writes the functions by own time; it costs a few per cent. SIGUSR1 runs a full collection.
+``--stock-collector`` undoes the collector's tuning. ``--slower-disk`` adds seconds to every commit. ``--profile``
+samples the loop's thread every millisecond of CPU time of the process and writes the functions by own time; it costs a
+few per cent. SIGUSR1 runs a full collection.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ import argparse
 import gc
 import signal
 import sys
+import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
 from elbflow.service import interpreter
 from elbflow_engine import __main__ as program
+from elbflow_engine.journal import database
 
 SAMPLE_S = 0.001
 
@@ -63,6 +67,17 @@ def _untuned() -> None:
     """Leave the collector as the interpreter starts with it."""
 
 
+def _slow_down(by_s: float) -> None:
+    """Let every commit take ``by_s`` seconds longer, as on a slower disk."""
+    commit = database.Database.commit
+
+    def slower(book: database.Database, group: Sequence[database.Transition]) -> None:
+        time.sleep(by_s)
+        commit(book, group)
+
+    database.Database.commit = slower
+
+
 def _collect(number: int, frame: FrameType | None) -> None:
     gc.collect()
 
@@ -71,10 +86,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stock-collector", action="store_true")
     parser.add_argument("--as-is", action="store_true", help="change nothing; SIGUSR1 works")
+    parser.add_argument("--slower-disk", type=float, metavar="S")
     parser.add_argument("--profile", type=Path)
     options, rest = parser.parse_known_args()
     if options.stock_collector:
         interpreter.tune = interpreter.freeze = _untuned
+    if options.slower_disk:
+        _slow_down(options.slower_disk)
     signal.signal(signal.SIGUSR1, _collect)
     if options.profile is None:
         return program.main(rest)
