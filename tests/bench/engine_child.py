@@ -21,6 +21,7 @@ from types import FrameType
 
 from elbflow.service import interpreter
 from elbflow_engine import __main__ as program
+from elbflow_engine import core
 from elbflow_engine.journal import database
 
 SAMPLE_S = 0.001
@@ -71,11 +72,11 @@ def _slow_down(by_s: float) -> None:
     """Let every commit take ``by_s`` seconds longer, as on a slower disk."""
     commit = database.Database.commit
 
-    def slower(book: database.Database, group: Sequence[database.Transition]) -> None:
+    def slower(book: database.Database, group: Sequence[Sequence[core.Change]]) -> None:
         time.sleep(by_s)
         commit(book, group)
 
-    database.Database.commit = slower
+    database.Database.commit = slower  # type: ignore[method-assign]
 
 
 def _collect(number: int, frame: FrameType | None) -> None:
