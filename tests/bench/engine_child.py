@@ -76,7 +76,7 @@ def _slow_down(by_s: float) -> None:
         time.sleep(by_s)
         commit(book, group)
 
-    database.Database.commit = slower  # type: ignore[method-assign]
+    setattr(database.Database, commit.__name__, slower)
 
 
 def _collect(number: int, frame: FrameType | None) -> None:
