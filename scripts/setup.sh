@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make this machine ready for elbflow: system programs, then .venv with pinned packages and our own, editable.
 # Does nothing, quickly, when nothing changed since the last time. PYTHON names the interpreter (default python3).
-# "setup.sh tests" also provides the browser in which the engine's console is tested.
+# "setup.sh tests" also provides the browser in which the engine's console is tested, and promtool for the alert rules.
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH="$PATH:/usr/sbin:/sbin" # where Debian keeps haproxy; not in the PATH of ordinary users
@@ -68,6 +68,22 @@ install_browser() {
     fi
 }
 
+# The program alone: the package would start a Prometheus.
+install_promtool() {
+    command -v promtool >/dev/null || [[ -x $venv/bin/promtool ]] && return
+    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null && [[ -d $venv/bin ]] || return 0
+    local scratch
+    scratch=$(mktemp -d)
+    say "fetching promtool with apt-get"
+    if (cd "$scratch" && { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }; } &&
+        dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool) >/dev/null 2>&1; then
+        mv "$scratch/usr/bin/promtool" "$venv/bin/promtool"
+    else
+        say "no promtool here: tests that run the alert rules will be skipped"
+    fi
+    rm -rf "$scratch"
+}
+
 check_python() {
     local version
     version=$("$python" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null) ||
@@ -115,3 +131,6 @@ if [[ ${1:-} == tests ]]; then
 fi
 check_python
 install_python_packages
+if [[ ${1:-} == tests ]]; then
+    install_promtool
+fi

@@ -34,6 +34,8 @@ def _loop_guard() -> BlockBuster:
         # Files of /proc are memory; imports happen once.
         function.can_block_in("prometheus_client/process_collector.py", {"collect"})
         function.can_block_in("<frozen importlib._bootstrap>", {"_find_and_load"})
+        # It runs in a thread, in a loop of its own.
+        function.can_block_in("elbflow/swf/credentials.py", {"ask_chain"})
         # Stands still for a millisecond at most, so that a busy loop does not starve the journal.
         function.can_block_in("elbflow_engine/journal/threads.py", {"_stand_still"})
         # Asks for the working directory, once per engine; migrations are set-up, before anything is served.

@@ -115,6 +115,13 @@ def echo(answer_bytes: int) -> Iterator[Peer]:
 
 
 @contextlib.contextmanager
+def answers() -> Iterator[Peer]:
+    """A bare protocol that answers SWF calls at once: a task of 1 KiB, a decision task of 100 events."""
+    with _announced("tests.bench.client_answers") as peer:
+        yield peer
+
+
+@contextlib.contextmanager
 def _announced(module: str, *arguments: str) -> Iterator[Peer]:
     """A server that prints its URL on the first line of its output."""
     directory = Path(tempfile.mkdtemp(prefix="elbflow-bench-"))

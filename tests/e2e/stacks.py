@@ -40,11 +40,11 @@ class RunningStack:
         eventually(self._is_ready, START_S, "the ready file")
         self.ready = json.loads(self.ready_file.read_text())
 
-    def stop(self) -> int:
+    def stop(self, within_s: float = 60.0) -> int:
         """Ctrl-C; returns the exit status."""
         assert self._process is not None
         self._process.send_signal(signal.SIGINT)
-        return self._process.wait(60)
+        return self._process.wait(within_s)
 
     def elb(self) -> aws.Client:
         return aws.client(self.where, "elb")

@@ -67,12 +67,32 @@ def test_secrets_are_in_no_command_line_and_no_log(stack: RunningStack) -> None:
     assert not any(secret in text for text in [*logs, *commands])
 
 
-def test_every_metric_is_documented(stack: RunningStack) -> None:
+def test_metrics_are_those_of_the_documentation(stack: RunningStack) -> None:
+    """Both ways: no metric without a line in docs/metrics.md, no line without a metric, and the same labels."""
     page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
-    ours = re.compile(r"^# HELP ((?:elbflow|swf|swfd|flow)_\w+) ", re.MULTILINE)
+    cells = (line.split("|")[1] for line in page.splitlines() if line.startswith("| `"))
+    documented = {
+        name: set(filter(None, labels.split(",")))
+        for cell in cells
+        for name, labels in re.findall(r"`([a-z_]+)(?:\{([a-z_,]*)\})?`", cell)
+    }
     exposed: set[str] = set()
     for url in stack.ready["metrics"].values():
         with urllib.request.urlopen(url, timeout=5) as answer:
-            exposed.update(ours.findall(answer.read().decode()))
-    assert len(exposed) > 40
-    assert [name for name in sorted(exposed) if f"`{name}" not in page and not name.endswith("_created")] == []
+            text = answer.read().decode()
+        exposed.update(re.findall(r"^# TYPE ((?:elbflow|swf|swfd|flow)_\w+) ", text, re.MULTILINE))
+        for name, labels in re.findall(r"^((?:elbflow|swf|swfd|flow)_\w+)\{(.*)\} ", text, re.MULTILINE):
+            family = next(one for one in (name, re.sub(r"_(bucket|sum|count)$", "", name)) if one in documented)
+            given = set(re.findall(r'(\w+)="', labels)) - {"le"}
+            assert given == documented[family], name
+    assert exposed == set(documented)
+
+
+def test_polling_explains_the_lanes_of_all_services(stack: RunningStack) -> None:
+    views = json.loads(stack.run("polling", "--json").stdout)
+    assert set(views) == {"decider", "activities", "agent"}
+    (lane,) = views["decider"]["lanes"]
+    assert lane["task_list"]["kind"] == "decision"
+    assert lane["lane_class"] == "decider"
+    assert views["activities"]["scheduler"]["endpoint_open"] is True
+    assert "polls/s" in stack.run("polling", "--list", lane["task_list"]["name"]).stdout

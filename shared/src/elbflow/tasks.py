@@ -30,8 +30,13 @@ class Supervisor:
         """Run ``coroutine``. Without ``ended`` an exception of the task is logged as a defect."""
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(ended or _report)
+        tell = ended or _report
+
+        def done(task: asyncio.Task[T]) -> None:
+            self._tasks.discard(task)
+            tell(task)
+
+        task.add_done_callback(done)
         return task
 
     def __len__(self) -> int:

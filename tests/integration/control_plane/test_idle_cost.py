@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-import sqlalchemy
 from tests.integration.control_plane.stack import KEY, Stack, stack
 
 from elbflow import clock as clocks
@@ -65,11 +64,11 @@ async def test_an_idle_load_balancer_costs_at_most_a_call_in_five_seconds(
     record_property("calls_per_load_balancer_and_minute", {name: round(calls, 2) for name, calls in each.items()})
     record_property("other_calls_per_minute", round(sum(one.values()) / MEASURED_S * 60 - per_second * 60, 1))
     assert per_second <= MOST_CALLS_PER_SECOND
-    # It was alive meanwhile: every VM reported its counts each minute and proved the newest generation.
+    # It was alive meanwhile: every VM reported every fourth minute and proved the newest generation.
     for lb in lbs:
         (vm,) = lb.vms
         assert vm.reported_at is not None
-        assert clock.now() - vm.reported_at < 90
+        assert clock.now() - vm.reported_at < 270
         assert vm.applied_generation == lb.generation
         assert vm.failures == 0
 
@@ -78,6 +77,8 @@ async def _create(running: Stack, clock: clocks.ManualClock, key: document.LoadB
     passing = asyncio.create_task(_pass_time(running, clock, 10_000))
     await running.create("a", key=key)
     await running.served(key)
+    for vm in running.host.of(key.name):
+        vm.is_used = False
     passing.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await passing
@@ -95,10 +96,8 @@ async def _pass_time(running: Stack, clock: clocks.ManualClock, seconds: int) ->
 
     A disk that is slow for a moment would else cost virtual minutes, and reports with them.
     """
-    connections = running.env.db._engine.pool
-    assert isinstance(connections, sqlalchemy.QueuePool)
     for _ in range(seconds):
         await clock.advance(1.0)
         await asyncio.sleep(0.001)
-        while connections.checkedout():
+        while running.env.db.in_use:
             await asyncio.sleep(0.001)

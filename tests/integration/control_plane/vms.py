@@ -31,6 +31,7 @@ class Vm:
         self.applied: list[LoadBalancerDocument] = []
         self.health: dict[str, InstanceState] = {}
         self.broken = False
+        self.is_used = True
         self._clock = clock
         self._version = 0
         self._changed = asyncio.Condition()
@@ -71,9 +72,10 @@ class Vm:
             await self._changed.wait_for(lambda: self._digest() != known)
 
     async def _metrics(self, period_s: float, acknowledge: int) -> MetricsReport:
-        await self._first(self._clock.sleep(period_s))
+        await self._first(self._clock.sleep(period_s if self.is_used else 4 * period_s))
         self._sequence += 1
-        return MetricsReport(self._sequence, period_s, (("RequestCount", 1.0), ("Latency", 20.0)))
+        counters = (("RequestCount", 1.0), ("Latency", 20.0)) if self.is_used else ()
+        return MetricsReport(self._sequence, period_s, counters)
 
     async def _first(self, *events: Coroutine[Any, Any, None]) -> None:
         """Wait for one of the events, or fail when the VM is terminated."""

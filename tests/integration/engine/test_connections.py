@@ -13,6 +13,7 @@ import prometheus_client
 import pytest
 from tests.integration.engine import raw, rig
 
+from elbflow.swf import sockets
 from elbflow_engine import embedded, server, wire
 
 LARGE = b'{"registrationStatus": "REGISTERED"' + b" " * 60_000
@@ -302,4 +303,4 @@ def test_connections_notice_a_vanished_peer_within_fifty_seconds() -> None:
                 for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
             )
             assert idle + interval * probes <= 50
-            assert line.getsockopt(tcp, socket.TCP_USER_TIMEOUT) == server.USER_TIMEOUT_MS
+            assert line.getsockopt(tcp, socket.TCP_USER_TIMEOUT) == sockets.USER_TIMEOUT_MS

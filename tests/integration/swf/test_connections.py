@@ -56,8 +56,9 @@ def test_keepalive_finds_a_dead_peer_within_fifty_seconds() -> None:
         idle, interval, probes = (
             made.getsockopt(tcp, option) for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
         )
-        assert idle + interval * probes <= 50
-        assert made.getsockopt(tcp, socket.TCP_USER_TIMEOUT) == 30_000
+        patience_s = made.getsockopt(tcp, socket.TCP_USER_TIMEOUT) / 1000
+        assert idle + interval * (probes - 1) < patience_s, "the answer to the third probe must still be waited for"
+        assert patience_s < idle + interval * probes <= 47, "the kernel's timers are up to 2 s late"
 
 
 async def test_connections_to_the_endpoint_use_that_socket(

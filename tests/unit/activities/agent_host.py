@@ -36,6 +36,7 @@ class AgentHost:
         app.add_routes(
             [
                 web.get("/vms", self._list),
+                web.get("/vms/{instance_id}", self._show),
                 web.put("/vms/{instance_id}", self._launch),
                 web.delete("/vms/{instance_id}", self._terminate),
             ]
@@ -57,6 +58,12 @@ class AgentHost:
 
     async def _list(self, request: web.Request) -> web.Response:
         return web.json_response([self._shown(one) for one in self.vms])
+
+    async def _show(self, request: web.Request) -> web.Response:
+        instance_id = request.match_info["instance_id"]
+        if instance_id not in self.vms:
+            return web.json_response({"error": "no such VM"}, status=404)
+        return web.json_response(self._shown(instance_id))
 
     async def _launch(self, request: web.Request) -> web.Response:
         instance_id = request.match_info["instance_id"]

@@ -39,6 +39,8 @@ async def test_the_host_is_told_whose_vm_it_runs(world: World) -> None:
         assert world.host.vms["i-1"]["account"] == KEY.account
         assert world.host.vms["i-1"]["load_balancer"] == KEY.name
         assert await client.vms() == {"i-1": vm}
+        assert await client.vm("i-1") == vm
+        assert await client.vm("i-2") is None
         await client.terminate("i-1")
         await client.terminate("i-1")
         assert await client.vms() == {}

@@ -26,7 +26,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings.zones == ("east", "west")
     assert settings.policy() == Policy(vms_per_zone=3, failures_to_recycle=24)
     assert settings.profile().name == "local"
-    assert settings.client_settings().endpoint_url == "http://127.0.0.1:2"
+    assert settings.client_settings().endpoint_urls == ("http://127.0.0.1:2",)
     assert settings.client_settings().data_connections == 2 * settings.activity_slots
 
 

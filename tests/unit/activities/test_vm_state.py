@@ -10,6 +10,7 @@ from tests.unit.activities.world import KEY, World, backend
 from elbflow import store
 from elbflow.contract import activities, document, names
 from elbflow_activities import conditions, measurements
+from elbflow_activities.activities import metrics
 from elbflow_activities.cloud import base
 
 
@@ -84,6 +85,7 @@ def counters(**values: float) -> document.MetricsReport:
 def balancer(*backends: store.Backend) -> store.LoadBalancer:
     return store.LoadBalancer(
         id=1,
+        zones=(store.Zone("a", store.ZoneState.IN_SERVICE),),
         key=KEY,
         dns_name="web",
         scheme="internet-facing",
@@ -96,7 +98,7 @@ def balancer(*backends: store.Backend) -> store.LoadBalancer:
 
 def test_counters_become_statistic_sets() -> None:
     report = counters(Latency=500.0, RequestCount=10.0, HTTPCode_Backend_2XX=9.0, HTTPCode_ELB_5XX=1.0, Other=3.0)
-    data = measurements.data_of(balancer(), "a", report, at=60.0)
+    data = measurements.traffic(balancer(), "a", report, at=60.0)
     whole = [datum for datum in data if len(datum.dimensions) == 2]
     assert whole == [
         base.Datum("Latency", whole[0].dimensions, "Seconds", 60.0, 1.0, 0.05, 0.05, 0.05),
@@ -118,23 +120,43 @@ def test_host_counts_are_of_the_zone_and_only_of_decided_hosts() -> None:
     lb = balancer(
         backend("i-1", "a", up), backend("i-2", "b"), backend("10.0.0.9", None, up), backend("i-3", "a", error)
     )
-    data = measurements.data_of(lb, "a", counters(), at=60.0)
+    data = measurements.hosts(lb, at=60.0)
     assert {(datum.metric, datum.total, datum.sample_count) for datum in data} == {
         ("HealthyHostCount", 2.0, 1.0),
         ("UnHealthyHostCount", 0.0, 1.0),
     }
-    assert measurements.data_of(balancer(backend("i-3", "a", error)), "a", counters(), at=60.0) == ()
+    assert {datum.dimensions for datum in data} == {
+        (("LoadBalancerName", "web"), ("AvailabilityZone", "a")),
+        (("AvailabilityZone", "a"),),
+        (("LoadBalancerName", "web"),),
+        (),
+    }
+    assert measurements.hosts(balancer(backend("i-3", "a", error)), at=60.0) == ()
 
 
 def test_nothing_is_published_of_nothing() -> None:
-    assert measurements.data_of(balancer(), "a", counters(RequestCount=0.0, Latency=0.0), at=60.0) == ()
+    assert measurements.traffic(balancer(), "a", counters(RequestCount=0.0, Latency=0.0), at=60.0) == ()
 
 
-def test_batches_hold_at_most_twenty() -> None:
-    names_ = ("Latency", "RequestCount", "HTTPCode_ELB_4XX", "HTTPCode_ELB_5XX", "HTTPCode_Backend_2XX")
-    data = measurements.data_of(balancer(backend("i-1")), "a", counters(**dict.fromkeys(names_, 5.0)), at=60.0)
-    sizes = [len(batch) for batch in measurements.batches(data)]
-    assert sizes == [20, 8]
+async def test_the_health_of_all_instances_is_published_without_asking_a_vm(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "_AT_ONCE", 1)  # the first load balancer's data do not wait for the second's
+    other = document.LoadBalancerKey("000000000002", "web")
+    for key in (KEY, other):
+        await world.create_active("a", key=key)
+        await world.register(backend("10.0.0.9"), key=key)
+
+    await world.do(activities.put_cloudwatch_instance_health)
+
+    for account in (KEY.account, other.account):
+        async with world.env.db.reading() as tx:
+            points = await tx.datapoints.of_account(account, since=0.0)
+        assert {(point.metric, point.total) for point in points} == {
+            ("HealthyHostCount", 0.0),
+            ("UnHealthyHostCount", 1.0),
+        }
+        assert len(points) == 8
 
 
 async def test_a_report_is_published_once_in_the_owners_account(world: World) -> None:

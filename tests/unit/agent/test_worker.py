@@ -20,6 +20,7 @@ class ScriptedServo:
     def __init__(self, time: clock.ManualClock) -> None:
         self.time = time
         self.digest = "a"
+        self.counters: tuple[tuple[str, float], ...] = ()
         self.failure: Exception | None = None
         self.calls: list[tuple[str, Any, float]] = []
 
@@ -35,7 +36,7 @@ class ScriptedServo:
                     await self.time.sleep(1.0)
                 return document.HealthReport(self.digest)
             case ipc.MetricsQuery(acknowledge):
-                return document.MetricsReport(acknowledge + 1, 60.0)
+                return document.MetricsReport(acknowledge + 1, 60.0, self.counters)
             case _:
                 return document.Applied(argument.generation, argument.content_hash())
 
@@ -88,11 +89,42 @@ async def test_a_dead_servo_fails_the_activity(activities: VmActivities, servo: 
 async def test_metrics_wait_for_the_period(
     activities: VmActivities, servo: ScriptedServo, time: clock.ManualClock
 ) -> None:
+    servo.counters = (("RequestCount", 1.0),)
     waiting = asyncio.create_task(activities.get_cloudwatch_metrics(60.0, 7))
     await time.advance(59)
     assert servo.calls == []
     await time.advance(1)
     assert (await waiting).sequence == 8
+
+
+async def test_a_vm_that_served_nobody_reports_after_four_periods(
+    activities: VmActivities, servo: ScriptedServo, time: clock.ManualClock
+) -> None:
+    first = asyncio.create_task(activities.get_cloudwatch_metrics(60.0, 7))
+    await time.advance(240)  # sooner than that, so that not all VMs report at the same time
+    assert (await first).counters == ()
+    servo.calls.clear()
+    waiting = asyncio.create_task(activities.get_cloudwatch_metrics(60.0, 8))
+    await time.advance(239)
+    assert not waiting.done()
+    await time.advance(1)
+    assert (await waiting).counters == ()
+    assert [argument for _, argument, _ in servo.calls] == [ipc.MetricsQuery(8)] * 4
+
+
+async def test_a_vm_reports_after_the_first_period_in_which_it_served(
+    activities: VmActivities, servo: ScriptedServo, time: clock.ManualClock
+) -> None:
+    first = asyncio.create_task(activities.get_cloudwatch_metrics(60.0, 7))
+    await time.advance(240)
+    await first
+    waiting = asyncio.create_task(activities.get_cloudwatch_metrics(60.0, 8))
+    await time.advance(90)
+    servo.counters = (("RequestCount", 1.0),)
+    await time.advance(29)
+    assert not waiting.done()
+    await time.advance(1)
+    assert (await waiting).counters == servo.counters
 
 
 async def test_leaving_ends_what_waits_with_what_there_is(servo: ScriptedServo, time: clock.ManualClock) -> None:

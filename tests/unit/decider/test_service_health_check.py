@@ -9,7 +9,14 @@ from elbflow import flow
 from elbflow.contract import activities, workflows
 from elbflow_decider.workflows import PerformServiceHealthCheck
 
-CHAIN = ["run_continuous_workflows", "check_vms", "check_backends", "cleanup_vms", "recycle_failed_vms"]
+CHAIN = [
+    "run_continuous_workflows",
+    "check_vms",
+    "check_backends",
+    "put_cloudwatch_instance_health",
+    "cleanup_vms",
+    "recycle_failed_vms",
+]
 REQUEST = workflows.ServiceHealthInput(60.0)
 
 

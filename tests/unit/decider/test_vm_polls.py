@@ -226,7 +226,7 @@ def test_a_failed_report_is_asked_for_again_with_the_same_acknowledgement(fakes:
     assert fakes.times(activities.record_vm_failure) == 1
 
 
-def test_it_continues_as_new_after_sixty_reports(fakes: Fakes) -> None:
+def test_it_continues_as_new_after_its_most_reports(fakes: Fakes) -> None:
     fakes.on(vm_activities.get_cloudwatch_metrics, Counts())
     run = fakes.run(PutCloudWatchMetric, REQUEST)
 

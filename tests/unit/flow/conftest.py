@@ -125,6 +125,7 @@ class Lanes:
     """A scheduler that polls nothing: it keeps the lanes it was given."""
 
     def __init__(self) -> None:
+        self.is_stopping = False
         self.lanes: list[tuple[swf.TaskList, dict[str, Any]]] = []
         self.closed = 0
 

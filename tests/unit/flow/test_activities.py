@@ -122,6 +122,22 @@ def test_retries_are_timers_and_keep_the_activity_id(programs: Any) -> None:
     assert ids == ["1"] * 4
 
 
+def test_what_a_draining_worker_gives_back_is_no_attempt(programs: Any) -> None:
+    """It is scheduled again even without a retry policy."""
+    given_back = [type("WORKER_SHUTDOWN", (Exception,), {})() for _ in range(4)]
+
+    def shutting_down(number: int) -> int:
+        if given_back:
+            raise given_back.pop()
+        return 2 * number
+
+    async def body(self: Any, number: int) -> int:
+        return int(await programs.double(number))
+
+    assert programs.value(body, 21, activities={programs.double: shutting_down}) == 42
+    assert given_back == []
+
+
 @pytest.mark.parametrize(("permanent", "attempts"), [(True, 1), (False, 3)])
 def test_retries_end(programs: Any, permanent: bool, attempts: int) -> None:
     def fail(_number: int) -> int:

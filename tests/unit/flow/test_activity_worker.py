@@ -385,6 +385,14 @@ async def test_orphans_are_given_back(bench: Bench, service: Any) -> None:
     assert isinstance(error, errors.Permanent)  # unhandled, it fails the workflow
 
 
+async def test_a_draining_worker_gives_tasks_back_to_other_workers(bench: Bench, service: Any, scheduler: Any) -> None:
+    scheduler.is_stopping = True
+    await bench.worker.give_back(bench.task())
+    ((_, reason, details),) = service.named("respond_activity_task_failed")
+    assert reason == failures.WORKER_SHUTDOWN
+    assert not failures.decode("work", reason, details).permanent
+
+
 @pytest.mark.parametrize("text", ["\x00" * 8_000, "\udc80\udcff", '"\n' * 8_000])
 async def test_failures_of_any_text_are_accepted_by_swf(bench: Bench, service: Any, text: str) -> None:
     """Escaped, they exceeded SWF's limit or were no text at all: the answer was refused and lost."""

@@ -11,9 +11,10 @@ from prometheus_client import CollectorRegistry
 from elbflow import clock as clocks
 from elbflow import swf
 from elbflow.polling import EndpointProfile, Metrics
-from elbflow.polling.allocation import Allocator, WaitingLanes
+from elbflow.polling.allocation import GROWING, WaitingLanes
 from elbflow.polling.budget import Budget, budget_limit
 from elbflow.polling.ceiling import Ceiling
+from elbflow.polling.demand import Demand
 from elbflow.polling.lane import LaneState
 from elbflow.polling.pacing import Pace
 from elbflow.polling.testing import Reply, ScriptedPolls
@@ -37,6 +38,7 @@ def lane(
         slots=slots,
         pace=Pace(),
         ceiling=Ceiling(8),
+        demand=Demand(1),
         metrics=METRICS.of_lane("test", kind),
         unpolled_since=since,
         parked=parked,
@@ -46,8 +48,11 @@ def lane(
 def drawn(
     waiting: WaitingLanes, *, growth: bool = True, kinds: tuple[swf.TaskKind, ...] = (DECISION, ACTIVITY)
 ) -> list[int]:
-    order = []
-    while (found := waiting.take(kinds, growth=growth)) is not None:
+    def has_room(_: str, tier: int) -> bool:
+        return allowed or tier != GROWING
+
+    allowed, order = growth, []
+    while (found := waiting.take(kinds, has_room, now=10.0)) is not None:
         order.append(found.serial)
     return order
 
@@ -63,7 +68,7 @@ def test_lanes_without_a_poll_come_first_and_the_longest_unpolled_foremost() -> 
     ]
     for item in lanes:
         waiting.add(item)
-    assert drawn(waiting) == [3, 5, 2, 1, 4]
+    assert drawn(waiting) == [3, 5, 2, 4, 1]
 
 
 def test_growth_and_kinds_can_be_left_out() -> None:
@@ -98,17 +103,6 @@ def test_a_removed_lane_is_never_drawn() -> None:
         waiting.add(item)
         waiting.remove(item)
     assert drawn(waiting) == []
-
-
-def test_target_is_one_poll_per_free_slot_up_to_the_ceiling() -> None:
-    item = lane(1, slots=6)
-    assert Allocator().target(item) == 6
-    item.running = 4
-    assert Allocator().target(item) == 2
-    item.ceiling.refused(1, 0.0)
-    assert Allocator().target(item) == 1
-    item.running = 6
-    assert Allocator().target(item) == 0
 
 
 @pytest.mark.parametrize(("limit", "reserve"), [(1, 0), (7, 0), (8, 2), (30, 3), (200, 20)])

@@ -41,7 +41,7 @@ async def leave(scheduler: Scheduler) -> None:
 
 async def test_close_aborts_parked_polls_where_that_is_safe(world: World) -> None:
     async with world.build(EndpointProfile.local()) as scheduler:
-        lane = scheduler.add_lane(ACTIVITIES, Handled(world.clock), slots=3)
+        lane = scheduler.add_lane(ACTIVITIES, Handled(world.clock), slots=3, min_polls=3)
         await world.clock.advance(1.0)
         await lane.close()
         assert world.polls.in_flight == 0
@@ -55,7 +55,7 @@ async def test_close_leaves_parked_polls_elsewhere_and_their_tasks_are_handled(w
     world.reply = Reply(40.0, task=True)
     handled = Handled(world.clock)
     async with world.build(EndpointProfile.aws()) as scheduler:
-        lane = scheduler.add_lane(ACTIVITIES, handled, slots=2)
+        lane = scheduler.add_lane(ACTIVITIES, handled, slots=2, min_polls=2)
         await world.clock.advance(1.0)
         await lane.close()
         assert world.polls.in_flight == 2
@@ -97,7 +97,7 @@ async def test_stop_waits_out_the_polls_and_runs_what_they_bring(world: World) -
     world.reply = Reply(40.0, task=True)
     handled = Handled(world.clock, seconds=5.0)
     scheduler = await world.build(EndpointProfile.aws()).__aenter__()
-    scheduler.add_lane(ACTIVITIES, handled, slots=4)
+    scheduler.add_lane(ACTIVITIES, handled, slots=4, min_polls=4)
     await world.clock.advance(3.0)
     scheduler.stop()
     leaving = asyncio.ensure_future(leave(scheduler))
@@ -132,7 +132,7 @@ async def test_a_stopped_scheduler_takes_no_lanes(world: World) -> None:
 
 async def test_leaving_the_embedded_engine_is_immediate(world: World) -> None:
     async with world.build(EndpointProfile.local()) as scheduler:
-        scheduler.add_lane(ACTIVITIES, Handled(world.clock), slots=8)
+        scheduler.add_lane(ACTIVITIES, Handled(world.clock), slots=8, min_polls=8)
         await world.clock.advance(1.0)
     assert world.clock.monotonic() == 1.0
     assert world.polls.in_flight == 0
@@ -141,7 +141,7 @@ async def test_leaving_the_embedded_engine_is_immediate(world: World) -> None:
 async def test_what_is_still_parked_at_the_deadline_is_abandoned_counted_and_named(world: World) -> None:
     world.reply = Reply(None)
     scheduler = await world.build(EndpointProfile.aws()).__aenter__()
-    scheduler.add_lane(ACTIVITIES, Handled(world.clock), slots=2)
+    scheduler.add_lane(ACTIVITIES, Handled(world.clock), slots=2, min_polls=2)
     await world.clock.advance(3.0)
     leaving = asyncio.ensure_future(leave(scheduler))
     with structlog.testing.capture_logs() as logs:
@@ -170,7 +170,7 @@ async def test_abort_handlers_cancels_what_runs(world: World) -> None:
     world.reply = Reply(1.0, task=True)
     handled = Handled(world.clock, seconds=1000.0)
     async with world.build() as scheduler:
-        scheduler.add_lane(ACTIVITIES, handled, slots=2)
+        scheduler.add_lane(ACTIVITIES, handled, slots=2, min_polls=2)
         await world.clock.advance(3.0)
         scheduler.stop()
         scheduler.abort_handlers()
@@ -199,7 +199,7 @@ async def test_a_task_handed_over_in_the_turn_of_the_abort_reaches_its_handler(w
 async def test_a_drain_that_is_cancelled_leaves_no_poll_behind(world: World) -> None:
     world.reply = Reply(None)
     scheduler = await world.build(EndpointProfile.aws()).__aenter__()
-    scheduler.add_lane(ACTIVITIES, Handled(world.clock), slots=2)
+    scheduler.add_lane(ACTIVITIES, Handled(world.clock), slots=2, min_polls=2)
     await world.clock.advance(3.0)
     leaving = asyncio.ensure_future(leave(scheduler))
     await clocks.settle()
@@ -208,3 +208,20 @@ async def test_a_drain_that_is_cancelled_leaves_no_poll_behind(world: World) -> 
     assert leaving.cancelled()
     assert world.polls.in_flight == 0
     assert scheduler.statistics().budget_used == 0
+
+
+async def test_a_drain_gives_back_tasks_that_could_not_be_finished_in_time(world: World) -> None:
+    world.reply = Reply(1.0, task=True)
+    handled, orphans = Handled(world.clock, seconds=90.0), Handled(world.clock)
+    scheduler = await world.build(EndpointProfile.aws()).__aenter__()
+    scheduler.add_lane(ACTIVITIES, handled, slots=1, on_orphan=orphans)
+    await world.clock.advance(50.0)
+    world.reply = Reply(5.0, task=True)
+    await world.clock.advance(44.0)
+    assert handled.done == ["token-1"]
+    assert world.polls.in_flight == 1
+    scheduler.stop()
+    leaving = asyncio.ensure_future(leave(scheduler))
+    await world.clock.advance(5.0)
+    await leaving
+    assert (handled.done, orphans.done) == (["token-1"], ["token-2"])

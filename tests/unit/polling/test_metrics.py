@@ -50,7 +50,7 @@ async def test_no_label_names_a_task_list(world: World) -> None:
     assert "swf_poll_pace_delay_seconds_count" in text
     assert "swf_poll_hold_learned_seconds 58.0" in text
     assert 'swf_governor_rate{kind="decision"} 500.0' in text
-    assert "swf_endpoint_state 1.0" in text
+    assert "swf_poll_breaker_open 0.0" in text
     assert "i-0123456789" not in text
 
 
@@ -58,3 +58,49 @@ def test_waiting_time_of_a_decision_task_is_in_its_history() -> None:
     assert scheduled_for(decision_task("t", scheduled_at=100.0), 103.5) == 3.5
     assert scheduled_for(decision_task("t", scheduled_at=100.0), 99.0) == 0.0
     assert scheduled_for(activity_task("t"), 100.0) is None
+
+
+async def test_lanes_are_added_up_by_class_when_asked(world: World) -> None:
+    """One walk over the lanes per scrape: nothing of it is paid for by a poll."""
+    labels = {"lane_class": "vm", "kind": "activity"}
+    async with world.running(world.build(budget=2)) as scheduler:
+        for number in range(4):
+            task_list = swf.TaskList(swf.TaskKind.ACTIVITY, "domain", f"i-{number}")
+            scheduler.add_lane(task_list, ignore, slots=2, max_polls=1, lane_class="vm")
+        await world.clock.advance(5.0)
+        assert world.sample("swf_poll_target", **labels) == 4
+        assert world.sample("swf_list_unpolled_seconds", **labels) == pytest.approx(5.0)
+        assert world.sample("swf_tenant_budget_used", tenant="elb") == 2
+        assert world.sample("swf_tenant_budget_limit", tenant="elb") == 2
+        assert world.registry.get_sample_value("swf_backlog_seen", labels) is None, "nobody told"
+
+
+async def test_share_of_empty_answers_follows_the_latest(world: World) -> None:
+    labels = {"lane_class": "vm", "kind": "activity"}
+    world.reply = Reply(1.0, task=True)
+    async with world.running(world.build(budget=10)) as scheduler:
+        task_list = swf.TaskList(swf.TaskKind.ACTIVITY, "domain", "i-1")
+        scheduler.add_lane(task_list, ignore, slots=2, max_polls=1, lane_class="vm")
+        for _ in range(20):
+            await world.clock.advance(1.0)
+        assert world.sample("swf_empty_poll_ratio", **labels) == 0.0
+        world.reply = Reply(25.0)
+        for _ in range(1500):
+            await world.clock.advance(1.0)
+        assert world.sample("swf_empty_poll_ratio", **labels) > 0.9
+
+
+async def test_the_backlog_that_endpoints_tell_is_added_up(world: World) -> None:
+    world.reply = Reply(20.0, backlog=2)
+    async with world.running(world.build(budget=10)) as scheduler:
+        for number in range(3):
+            task_list = swf.TaskList(swf.TaskKind.ACTIVITY, "domain", f"i-{number}")
+            scheduler.add_lane(task_list, ignore, slots=2, lane_class="vm" if number else "service")
+        for _ in range(25):
+            await world.clock.advance(1.0)
+        assert world.sample("swf_backlog_seen", lane_class="vm", kind="activity") == 4
+        assert world.sample("swf_backlog_seen", lane_class="service", kind="activity") == 2
+
+
+async def ignore(_: swf.ActivityTask) -> None:
+    return

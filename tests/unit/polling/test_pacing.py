@@ -9,7 +9,6 @@ import pytest
 from elbflow.polling import Outcome
 from elbflow.polling.ceiling import LIMIT_HOLD_S, Ceiling
 from elbflow.polling.pacing import SHORTEST_S, Pace, backoff_s
-from elbflow.polling.rate import RateGovernor
 
 BOUNDS = {
     Outcome.THROTTLED: (1.0, 10.0),
@@ -68,41 +67,6 @@ def test_a_wave_spreads_everybody() -> None:
     delays = [Pace().early_empty(0.0, rng, spread_s=5.0) for _ in range(300)]
     assert max(delays) > 4.5
     assert sum(delay > 1.2 for delay in delays) > 150
-
-
-def test_governor_lets_a_second_of_burst_through_and_then_its_rate() -> None:
-    governor = RateGovernor(50.0)
-    now, issued = 0.0, 0
-    while now < 10.0:
-        ready = governor.ready_at(now)
-        if ready > now:
-            now = ready
-            continue
-        governor.take(now)
-        issued += 1
-    assert 545 <= issued <= 551
-
-
-def test_throttling_halves_the_rate_once_per_second_and_clean_time_restores_it() -> None:
-    governor = RateGovernor(100.0)
-    for _ in range(20):
-        governor.throttled(5.0)
-    assert governor.rate == 50.0
-    governor.throttled(6.5)
-    assert governor.rate == 25.0
-    governor.ready_at(16.4)
-    assert governor.rate == 25.0
-    governor.ready_at(16.6)
-    assert governor.rate == 30.0
-    governor.ready_at(1000.0)
-    assert governor.rate == 100.0
-
-
-def test_the_rate_never_dies() -> None:
-    governor = RateGovernor(50.0)
-    for second in range(30):
-        governor.throttled(second * 2.0)
-    assert governor.rate == 0.5
 
 
 def test_a_refused_lane_keeps_what_it_has_and_tries_one_more_every_five_minutes() -> None:

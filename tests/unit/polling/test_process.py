@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from tests.unit.polling.conftest import World
 
 from elbflow import polling, service, swf
+from elbflow.polling.page import Page
 from elbflow.polling.testing import Reply
 
 LIST = swf.TaskList(swf.TaskKind.ACTIVITY, "domain", "list")
@@ -28,12 +29,16 @@ class Shell:
     aborting: asyncio.Event = field(default_factory=asyncio.Event)
     checks: dict[str, Callable[[], str | None]] = field(default_factory=dict)
     counts: dict[str, Callable[[], int]] = field(default_factory=dict)
+    pages: dict[str, Page] = field(default_factory=dict)
 
     def add_readiness(self, name: str, check: Callable[[], str | None], /) -> None:
         self.checks[name] = check
 
     def add_remaining(self, name: str, count: Callable[[], int], /) -> None:
         self.counts[name] = count
+
+    def add_debug(self, name: str, page: Page, /) -> None:
+        self.pages[name] = page
 
 
 @asynccontextmanager
@@ -67,7 +72,7 @@ async def test_a_drain_knows_what_is_left(world: World, shell: Shell) -> None:
         await released.wait()
 
     async with running(world, shell) as scheduler:
-        scheduler.add_lane(LIST, handle, slots=3)
+        scheduler.add_lane(LIST, handle, slots=3, min_polls=3)
         await world.clock.advance(1.0)
         assert {name: count() for name, count in shell.counts.items()} == {"errands": 0, "polls": 3}
         assert shell.registry.get_sample_value("swf_poll_budget_used") == 3
@@ -146,6 +151,6 @@ async def test_histories_name_service_and_process(world: World, shell: Shell) ->
 async def test_a_service_process_is_one(world: World) -> None:
     process = service.Process(service.ServiceSettings(), "real")
     async with running(world, process) as scheduler:
-        scheduler.add_lane(LIST, lambda _: asyncio.sleep(0), slots=2)
+        scheduler.add_lane(LIST, lambda _: asyncio.sleep(0), slots=2, min_polls=2)
         await world.clock.advance(1.0)
         assert process.remaining() == {"polls": 2}

@@ -31,20 +31,20 @@ def sleeping(world: World, seconds: float) -> Callable[[swf.ActivityTask], async
     return handle
 
 
-async def test_one_poll_per_free_slot_up_to_max_polls(world: World) -> None:
+async def test_a_lane_keeps_its_minimum_parked_and_no_more_while_nothing_comes(world: World) -> None:
     async with world.running(world.build()) as scheduler:
-        wide = scheduler.add_lane(task_list("wide"), ignore, slots=5)
-        capped = scheduler.add_lane(task_list("capped"), ignore, slots=5, max_polls=2)
+        plain = scheduler.add_lane(task_list("plain"), ignore, slots=5)
+        wide = scheduler.add_lane(task_list("wide"), ignore, slots=5, min_polls=5)
+        capped = scheduler.add_lane(task_list("capped"), ignore, slots=5, max_polls=2, min_polls=2)
         await world.clock.advance(1.0)
-        assert wide.statistics().parked == 5
-        assert capped.statistics().parked == 2
-        assert capped.statistics().waiting is Waiting.NOTHING
+        assert [lane.statistics().parked for lane in (plain, wide, capped)] == [1, 5, 2]
+        assert {lane.statistics().waiting for lane in (plain, wide, capped)} == {Waiting.NOTHING}
 
 
 async def test_a_running_handler_and_a_parked_poll_hold_a_slot_each(world: World) -> None:
     world.reply = Reply(0.5, task=True)
     async with world.running(world.build()) as scheduler:
-        lane = scheduler.add_lane(task_list(), sleeping(world, 30.0), slots=3)
+        lane = scheduler.add_lane(task_list(), sleeping(world, 30.0), slots=3, min_polls=3)
         await world.clock.advance(5.0)
         now = lane.statistics()
         assert (now.slots_used, now.parked, now.slots_free, now.target) == (3, 0, 0, 0)
@@ -70,7 +70,7 @@ async def test_decision_tasks_reach_their_handler(world: World) -> None:
 
 async def test_every_lane_keeps_one_poll_before_any_gets_two(world: World) -> None:
     async with world.running(world.build(budget=20)) as scheduler:
-        hot = scheduler.add_lane(task_list("hot"), ignore, slots=16)
+        hot = scheduler.add_lane(task_list("hot"), ignore, slots=16, min_polls=16)
         await world.clock.advance(1.0)
         assert hot.statistics().parked == 16
         assert scheduler.statistics().budget_used == 16
@@ -80,7 +80,7 @@ async def test_every_lane_keeps_one_poll_before_any_gets_two(world: World) -> No
         assert {lane.statistics().waiting for lane in late} == {Waiting.NOTHING, Waiting.NO_BUDGET}
         await world.clock.advance(60.0)
         assert all(lane.statistics().parked == 1 for lane in late)
-        assert hot.statistics().parked == 8
+        assert hot.statistics().parked == 10
 
 
 async def test_more_lanes_than_budget_take_turns(world: World) -> None:
@@ -95,7 +95,7 @@ async def test_more_lanes_than_budget_take_turns(world: World) -> None:
 async def test_early_answers_are_paced_per_list(world: World) -> None:
     world.reply = Reply(0.01)
     async with world.running(world.build()) as scheduler:
-        lane = scheduler.add_lane(task_list(), ignore, slots=4)
+        lane = scheduler.add_lane(task_list(), ignore, slots=4, min_polls=4)
         await world.clock.advance(20.0)
         before = len(world.polls.records)
         await world.clock.advance(60.0)
@@ -123,7 +123,7 @@ async def test_throttling_slows_all_lanes_of_the_kind(world: World) -> None:
 
 async def test_a_list_at_its_limit_keeps_what_it_has(world: World) -> None:
     async with world.running(world.build()) as scheduler:
-        lane = scheduler.add_lane(task_list(), ignore, slots=4, max_polls=3)
+        lane = scheduler.add_lane(task_list(), ignore, slots=4, max_polls=3, min_polls=3)
         await world.clock.advance(50.0)
         world.reply = Reply(0.01, fault=swf.LimitExceeded())
         await world.clock.advance(9.0)
@@ -273,10 +273,24 @@ async def test_before_it_is_entered_nothing_is_polled(world: World) -> None:
         assert world.polls.in_flight == 1
 
 
-@pytest.mark.parametrize(("slots", "max_polls"), [(0, None), (1, 0)])
-async def test_a_lane_needs_a_slot_and_a_poll(world: World, slots: int, max_polls: int | None) -> None:
-    with pytest.raises(ValueError, match="at least one"):
-        world.build().add_lane(task_list(), ignore, slots=slots, max_polls=max_polls)
+@pytest.mark.parametrize(
+    ("wishes", "text"),
+    [
+        ({"slots": 0}, "at least one slot and one poll"),
+        ({"max_polls": 0}, "at least one slot and one poll"),
+        ({"max_polls": 251}, "at most 250"),
+        ({"min_polls": 0}, "min_polls=0 must be from 1 to 4, the smaller of slots=4"),
+        ({"min_polls": 3, "max_polls": 2}, "from 1 to 2.*raise slots or max_polls"),
+        ({"weight": 0.0}, "weight=0.0 must be above 0"),
+        ({"weight": float("nan")}, "above 0"),
+        ({"max_dispatch_latency_s": 0.0}, "None accepts any latency"),
+    ],
+)
+async def test_a_lane_that_cannot_be_is_refused_with_what_to_change(
+    world: World, wishes: dict[str, float], text: str
+) -> None:
+    with pytest.raises(ValueError, match=text):
+        world.build(EndpointProfile.aws()).add_lane(task_list(), ignore, **({"slots": 4} | wishes))  # type: ignore[arg-type]
 
 
 async def test_it_runs_on_the_machines_own_clock() -> None:
@@ -284,12 +298,20 @@ async def test_it_runs_on_the_machines_own_clock() -> None:
     served = asyncio.Event()
 
     class Quick:
-        async def poll_for_activity_task(self, _: swf.TaskList, *, identity: str) -> swf.ActivityTask | None:
+        async def poll_for_activity_task(
+            self, _: swf.TaskList, *, identity: str, hold_s: float | None = None, hints: swf.Hints | None = None
+        ) -> swf.ActivityTask | None:
             await clock.sleep(0.01)
             return None if served.is_set() else _activity(identity)
 
         async def poll_for_decision_task(
-            self, _: swf.TaskList, *, identity: str, start_at_previous: bool = False
+            self,
+            _: swf.TaskList,
+            *,
+            identity: str,
+            start_at_previous: bool = False,
+            hold_s: float | None = None,
+            hints: swf.Hints | None = None,
         ) -> swf.DecisionTask | None:
             return None
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from botocore import model as shapes
+from botocore.loaders import Loader
 
 from elbflow import swf
 from elbflow.swf import parse
@@ -115,3 +117,12 @@ def test_execution_info_of_an_open_execution() -> None:
     assert info.close_status is None
     assert info.close_timestamp is None
     assert info.tags == ()
+
+
+def test_attribute_blocks_have_the_names_that_swf_gives_them() -> None:
+    model = shapes.ServiceModel(Loader().load_service_model("swf", "service-2"), "swf")
+    blocks = [name for name in model.shape_for("HistoryEvent").members if name.endswith("EventAttributes")]
+    for number, kind in enumerate(model.shape_for("EventType").enum):
+        block = next(name for name in blocks if name.lower() == f"{kind.lower()}eventattributes")
+        wire = {"eventId": number, "eventType": kind, "new": {}, "eventTimestamp": 1, block: {"number": number}}
+        assert parse.event(wire) == swf.HistoryEvent(number, kind, 1.0, {"number": number})

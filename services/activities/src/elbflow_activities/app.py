@@ -39,6 +39,9 @@ async def serve(process: service.Process) -> None:
         process.ready()
         log.info("working", domain=settings.swf_domain, task_list=settings.swf_task_list)
         await process.stopping.wait()
+        scheduler.stop()
+        # The lane stays open meanwhile: what parked polls still bring is carried out while there is time.
+        await scheduler.drained(settings.profile().drain_timeout_s)
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from elbflow_activities.environment import Environment
 
 log = structlog.get_logger()
 
-BATCH = 200
+BATCH = 50
 
 
 class LoadBalancerDeleting(errors.Permanent):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from elbflow import store
 from elbflow.contract import document
 from elbflow_activities.cloud import base
 
 NAMESPACE = "AWS/ELB"
-BATCH = 20
-"""PutMetricData takes at most so many data at once."""
-
 _STATUS_CLASSES = (
     "HTTPCode_ELB_4XX",
     "HTTPCode_ELB_5XX",
@@ -26,25 +24,29 @@ _HOST_COUNTS = {
 }
 
 
-def data_of(lb: store.LoadBalancer, zone: str, report: document.MetricsReport, at: float) -> tuple[base.Datum, ...]:
-    """What one VM's report and its zone's instances amount to, once for each of the four dimension sets."""
+def traffic(lb: store.LoadBalancer, zone: str, report: document.MetricsReport, at: float) -> tuple[base.Datum, ...]:
+    """What the report of one VM of ``zone`` amounts to, once for each of the four dimension sets."""
     sums: dict[str, float] = {}
     for name, value in report.counters:
         sums[name] = sums.get(name, 0.0) + value
-    measured = [*_traffic(sums, at), *_hosts(lb.backends, zone, at)]
-    by_name = ("LoadBalancerName", lb.key.name)
-    by_zone = ("AvailabilityZone", zone)
+    return _for_all_dimensions(lb, zone, _traffic(sums, at))
+
+
+def hosts(lb: store.LoadBalancer, at: float) -> tuple[base.Datum, ...]:
+    """Healthy and unhealthy instances of each enabled zone, once for each of the four dimension sets."""
     return tuple(
-        base.Datum(one.metric, dimensions, one.unit, at, one.sample_count, one.total, one.minimum, one.maximum)
-        for one in measured
-        for dimensions in ((by_name, by_zone), (by_zone,), (by_name,), ())
+        datum for zone in lb.enabled_zones for datum in _for_all_dimensions(lb, zone, _hosts(lb.backends, zone, at))
     )
 
 
-def batches(data: tuple[base.Datum, ...]) -> Iterator[tuple[base.Datum, ...]]:
-    """The data in groups of at most :data:`BATCH`."""
-    for start in range(0, len(data), BATCH):
-        yield data[start : start + BATCH]
+def _for_all_dimensions(lb: store.LoadBalancer, zone: str, measured: Iterable[base.Datum]) -> tuple[base.Datum, ...]:
+    by_name = ("LoadBalancerName", lb.key.name)
+    by_zone = ("AvailabilityZone", zone)
+    return tuple(
+        replace(one, dimensions=dimensions)
+        for one in measured
+        for dimensions in ((by_name, by_zone), (by_zone,), (by_name,), ())
+    )
 
 
 def _traffic(sums: Mapping[str, float], at: float) -> Iterator[base.Datum]:

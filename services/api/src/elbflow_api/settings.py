@@ -21,6 +21,10 @@ class ApiSettings(common.TaskListSettings, common.ZoneSettings, service.ServiceS
     api_host: str = Field("127.0.0.1", description="Address of the ELB endpoint")
     api_port: int = Field(0, ge=0, le=_HIGHEST_PORT, description="Port of the ELB endpoint; 0 takes a free one")
     store_url: str = Field(description="SQLAlchemy URL of the store")
+    # Shared with the activities service, which starts and signals too: together below half of the account's quota.
+    swf_quota_share: float = Field(
+        0.2, gt=0, le=1, description="Part of the account's SWF request quotas that all front doors may use together"
+    )
     auth: Auth = Field("static", description="static: signed requests, keys from the store; off: believe every caller")
 
     dns_subdomain: str = Field("lb", pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")

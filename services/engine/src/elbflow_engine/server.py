@@ -22,10 +22,6 @@ log = structlog.get_logger()
 BACKLOG = 4096
 DRAIN_GRACE_S = 3.5
 DRAIN_IDLE_S = 0.5
-USER_TIMEOUT_MS = 45_000
-"""It replaces the count of keep-alive probes: at 30 s a single lost probe would end a living connection, and of
-thousands that parked together the kernel drops many. 45 s allow for three, at 20, 30 and 40 s.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,5 +136,5 @@ def _listen(host: str, port: int) -> socket.socket:
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     listener.setblocking(False)
-    notice_dead_peers(listener, USER_TIMEOUT_MS)
+    notice_dead_peers(listener)
     return listener

@@ -28,7 +28,11 @@ class AgentSettings(common.SwfSettings, service.ServiceSettings):
     agent_hard_stop_s: int = Field(300, ge=1, description="Seconds an old HAProxy worker may drain after a reload")
     agent_removal_grace_s: float = Field(5.0, ge=0, description="Seconds sessions have when draining is off")
 
-    swf_poll_connections: int = Field(500, ge=1, description="Long polls that may be parked at once")
+    swf_poll_connections: int = Field(1000, ge=1, description="Long polls that may be parked at once, one per VM")
+    # Shared with the activities service, which answers and heartbeats too: together below half of the account's quota.
+    swf_quota_share: float = Field(
+        0.2, gt=0, le=1, description="Part of the account's SWF request quotas that all agents may use together"
+    )
 
     @field_validator("agent_haproxy")
     @classmethod
@@ -64,6 +68,11 @@ class HostSettings(AgentSettings):
     )
     agent_token_file: Path = Field(description="File (0600) with the bearer token of the control API")
     agent_stop_soft_s: float = Field(5.0, ge=0, description="Seconds connections have when a VM is deleted")
+
+    @property
+    def needed_files(self) -> int:
+        """A VM takes the connection of its parked poll, and the descriptor that watches its HAProxy."""
+        return super().needed_files + self.poll_connections
 
 
 class VmSettings(AgentSettings):

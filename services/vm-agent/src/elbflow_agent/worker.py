@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
@@ -25,6 +26,7 @@ _ANSWER_MARGIN_S = 5.0
 _HEALTH_SLICE_S = 20.0
 _HEALTH_HOLD_S = 45 * 60.0
 _LONGEST_PERIOD_S = 90.0
+_QUIET_PERIODS = 4
 _LEAVE_S = 10.0
 _SLOTS = 8
 _SWF_BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -50,6 +52,8 @@ class VmActivities:
         self._idle = asyncio.Event()
         self._idle.set()
         self._busy = 0
+        # VMs that were launched together must not all report in the same minute.
+        self._patience = 1 + zlib.crc32(instance_id.encode()) % _QUIET_PERIODS
 
     async def __aenter__(self) -> VmActivities:
         return self
@@ -81,11 +85,19 @@ class VmActivities:
             return await self._health(known_digest, 0.0)
 
     async def get_cloudwatch_metrics(self, period_s: float, acknowledge: int) -> document.MetricsReport:
-        """Let the period pass, then settle ``acknowledge`` and fetch what is due."""
+        """Let the period pass, then settle ``acknowledge`` and fetch what is due.
+
+        A VM that served nobody looks again after the next period, four times at most: a report is a sign of life too.
+        """
+        query = ipc.MetricsQuery(acknowledge)
         with self._in_progress():
-            await self._unless_leaving(self._time.sleep(min(max(period_s, 0.0), _LONGEST_PERIOD_S)))
-            query = ipc.MetricsQuery(acknowledge)
-            return await self._client.call(self._instance_id, ipc.METRICS, query, within_s=2 * _ANSWER_MARGIN_S)
+            patience, self._patience = self._patience, _QUIET_PERIODS
+            while True:
+                await self._unless_leaving(self._time.sleep(min(max(period_s, 0.0), _LONGEST_PERIOD_S)))
+                report = await self._client.call(self._instance_id, ipc.METRICS, query, within_s=2 * _ANSWER_MARGIN_S)
+                patience -= 1
+                if report.counters or patience <= 0 or self._leaving.is_set():
+                    return report
 
     @contextlib.contextmanager
     def _in_progress(self) -> Iterator[None]:
@@ -135,6 +147,8 @@ class Workers:
     time: clock.Clock
     rng: random.Random
     metrics: flow.Metrics
+    registered: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the types are registered: hundreds of VMs need not each do it again."""
 
     async def serve(
         self, instance_id: str, leaving: asyncio.Event, tell: Callable[[str | None], None] = lambda _: None
@@ -184,11 +198,13 @@ class Workers:
                 slots=_SLOTS,
                 max_polls=1,  # a second parked poll would add nothing but calls: tasks of one VM are rare
                 lane_class=LANE_CLASS,
+                registers=not self.registered.is_set(),
                 clock=self.time,
                 rng=self.rng,
                 metrics=self.metrics,
             ),
         ):
+            self.registered.set()
             try:
                 yield
             finally:

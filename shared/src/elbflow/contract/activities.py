@@ -341,7 +341,7 @@ async def record_vm_failure(key: LoadBalancerKey, instance_id: str, reason: str,
 
 @_declare("putCloudWatchMetrics")
 async def put_cloudwatch_metrics(key: LoadBalancerKey, metrics: tuple[VmMetrics, ...]) -> None:
-    """Publish the VMs' counters and the host counts of the load balancer in its owner's account."""
+    """Publish the VMs' counters in the account of the load balancer's owner."""
 
 
 @_declare_sweep("runContinousWorkflows")
@@ -361,6 +361,11 @@ async def check_vms() -> None:
 @_declare_sweep("checkBackendInstances")
 async def check_backends() -> None:
     """Bring backend instances in line with what the cloud says of them, and mark unreachable ones."""
+
+
+@_declare_sweep("putCloudWatchInstanceHealth")
+async def put_cloudwatch_instance_health() -> None:
+    """Publish how many instances of every load balancer are healthy, in the accounts of their owners."""
 
 
 @_declare_sweep("cleanupServoInstances")

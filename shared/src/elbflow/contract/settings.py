@@ -6,7 +6,8 @@ which a service names after them, reads ``ELBFLOW_*`` variables.
 
 from __future__ import annotations
 
-from typing import Annotated
+import dataclasses
+from typing import Annotated, Self
 
 import pydantic
 from pydantic import Field
@@ -15,6 +16,8 @@ from pydantic_settings import NoDecode
 from elbflow import polling, swf
 from elbflow.contract import names
 
+POLL = "PollForActivityTask"
+"""Its quota is that of every kind of poll."""
 DATA_CONNECTIONS = 32
 """Connections for short calls that every process has."""
 
@@ -22,12 +25,41 @@ DATA_CONNECTIONS = 32
 class SwfSettings(pydantic.BaseModel):
     """Where SWF is, and in which of its domains services meet."""
 
-    swf_endpoint: str | None = Field(None, description="URL of the SWF endpoint; AWS's own when not given")
+    swf_endpoint: str | None = Field(
+        None,
+        description="URL of the SWF endpoint, or of several of the same SWF, comma-separated, the preferred one first; "
+        "AWS's own when not given",
+    )
     swf_endpoint_kind: polling.EndpointKind | None = Field(
         None, description="How the endpoint behaves; local when a URL is given, else aws"
     )
     swf_region: str = Field("us-east-1", description="Region of the SWF endpoint")
+    swf_fast_path: bool = Field(
+        True, description="Send SWF calls past most of aiobotocore, at a fraction of its CPU; off if in doubt"
+    )
     swf_domain: str = Field(names.DOMAIN, min_length=1, max_length=256, description="Domain of all executions")
+
+    swf_quota_share: float = Field(
+        swf.QuotaSettings().share,
+        gt=0,
+        le=1,
+        description="Part of the account's SWF request quotas that processes like this one may use together",
+    )
+    swf_quota_shares: str = Field(
+        "", description="Parts of single operations' quotas: OPERATION=PART, separated by commas"
+    )
+    swf_quota_processes: int = Field(1, ge=1, description="Number of processes like this one in the account")
+    swf_quota_scale: float | None = Field(
+        None,
+        ge=0,
+        description="How the account's quotas compare with Amazon's published ones; 0 lifts all limits. "
+        "When not given: 1 for aws, 0.1 for eucalyptus, 0 for local",
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _possible_shares(self) -> Self:
+        self.quotas()
+        return self
 
     @property
     def poll_connections(self) -> int:
@@ -42,19 +74,41 @@ class SwfSettings(pydantic.BaseModel):
     @property
     def swf_connections(self) -> int:
         """Connections to SWF that this process may hold, for its limit of open files."""
-        return self.poll_connections + self.data_connections
+        return (self.poll_connections + self.data_connections) * max(1, len(self._endpoints()))
+
+    def _endpoints(self) -> tuple[str, ...]:
+        return tuple(part.strip() for part in (self.swf_endpoint or "").split(",") if part.strip())
 
     def profile(self) -> polling.EndpointProfile:
-        """What the scheduler must know of the endpoint."""
-        return polling.EndpointProfile.of(self.swf_endpoint_kind or ("aws" if self.swf_endpoint is None else "local"))
+        """What the scheduler must know of the endpoint, polled within this process's part of the quota."""
+        profile = polling.EndpointProfile.of(self._kind)
+        quotas = self.quotas()
+        share = None if quotas is None else quotas.of(POLL)
+        return profile if share is None else dataclasses.replace(profile, issue_rate=share.per_s)
+
+    def quotas(self) -> swf.QuotaSettings | None:
+        """This process's part of the account's request quotas; None when nothing is limited."""
+        scale = self.swf_quota_scale
+        if scale is None:
+            scale = {"aws": 1.0, "eucalyptus": swf.QuotaSettings.eucalyptus().scale, "local": 0.0}[self._kind]
+        if scale == 0.0:
+            return None
+        shares = _shares(self.swf_quota_shares)
+        return swf.QuotaSettings(self.swf_quota_share, shares, self.swf_quota_processes, scale)
+
+    @property
+    def _kind(self) -> polling.EndpointKind:
+        return self.swf_endpoint_kind or ("aws" if self.swf_endpoint is None else "local")
 
     def client_settings(self) -> swf.ClientSettings:
         """How to reach the endpoint."""
         return swf.ClientSettings(
             region=self.swf_region,
-            endpoint_url=self.swf_endpoint,
+            endpoint_urls=self._endpoints(),
             poll_connections=self.poll_connections,
             data_connections=self.data_connections,
+            quotas=self.quotas(),
+            fast_path=self.swf_fast_path,
         )
 
 
@@ -74,6 +128,18 @@ class WorkerSettings(TaskListSettings):
     @property
     def poll_connections(self) -> int:
         return self.poll_budget
+
+
+def _shares(value: str) -> dict[str, float]:
+    """``StartWorkflowExecution=0.1,SignalWorkflowExecution=0.2`` as a mapping; ``ValueError`` says what is wrong."""
+    shares = {}
+    for part in filter(None, map(str.strip, value.split(","))):
+        operation, _, share = part.partition("=")
+        try:
+            shares[operation.strip()] = float(share)
+        except ValueError:
+            raise ValueError(f"{part!r} is not OPERATION=PART with a number above 0 and at most 1") from None
+    return shares
 
 
 def _split(value: object) -> object:

@@ -40,9 +40,10 @@ class ActivityWorker:
     """Carries out the activities of ``registry`` that wait on ``task_list``, ``slots`` at a time, with
     at most ``max_polls`` polls parked (default: what the endpoint's profile says).
 
-    ``async with`` registers their types and polls meanwhile; on exit the lane is closed, and tasks that a parked poll
-    still brings are given back (WORKER_STOPPED). A worker of lane class ``service`` registers its list as the types'
-    default; others serve one list among many, which workflows name themselves.
+    ``async with`` registers their types, unless ``registers`` says that it was done, and polls meanwhile; on exit the
+    lane is closed, and tasks that a parked poll still brings are given back (WORKER_STOPPED). A worker of lane class
+    ``service`` registers its list as the types' default; others serve one list among many, which workflows name
+    themselves.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class ActivityWorker:
         slots: int = 16,
         max_polls: int | None = None,
         lane_class: str = "service",
+        registers: bool = True,
         clock: clocks.Clock | None = None,
         rng: random.Random | None = None,
         metrics: Metrics | None = None,
@@ -69,18 +71,20 @@ class ActivityWorker:
         self._slots = slots
         self._max_polls = max_polls
         self._lane_class = lane_class
+        self._registers = registers
         self._clock = clock or clocks.SystemClock()
         self._rng = rng or random.Random()  # noqa: S311  # spreads heartbeats, guards nothing
         self._metrics = metrics or Metrics(CollectorRegistry())
         self._lane: polling.Lane | None = None
 
     async def __aenter__(self) -> Self:
-        await register_types(
-            self._service,
-            self._task_list.domain,
-            activities=self._registry.activities(),
-            task_list=self._task_list.name if self._lane_class == "service" else None,
-        )
+        if self._registers:
+            await register_types(
+                self._service,
+                self._task_list.domain,
+                activities=self._registry.activities(),
+                task_list=self._task_list.name if self._lane_class == "service" else None,
+            )
         self._lane = self._scheduler.add_lane(
             self._task_list,
             self.handle,
@@ -112,8 +116,12 @@ class ActivityWorker:
             raise asyncio.CancelledError
 
     async def give_back(self, task: swf.ActivityTask) -> None:
-        """Answer a task that came after the lane was closed, so that its workflow can go on at once."""
-        await self._deliver(task, _stopped())
+        """Answer a task that came too late to be begun, so that its workflow can go on at once (5.8, 5.13).
+
+        A draining worker's (WORKER_SHUTDOWN) is another worker's work; otherwise the list has no worker any more.
+        """
+        draining = self._scheduler.is_stopping
+        await self._deliver(task, _shut_down() if draining else _stopped())
         self._metrics.activity_seconds.labels(task.activity_type.name, "stopped").observe(0.0)
 
     async def _carry_out(self, task: swf.ActivityTask) -> tuple[_Answer, bool]:
@@ -225,4 +233,9 @@ async def _stop(beating: asyncio.Task[None]) -> None:
 
 def _stopped() -> _Answer:
     reason, details = failures.describe(failures.WORKER_STOPPED, "the worker stopped", permanent=False)
+    return _Answer("stopped", reason=reason, details=details)
+
+
+def _shut_down() -> _Answer:
+    reason, details = failures.describe(failures.WORKER_SHUTDOWN, "the worker shuts down", permanent=False)
     return _Answer("stopped", reason=reason, details=details)

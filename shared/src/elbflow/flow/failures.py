@@ -9,7 +9,9 @@ from elbflow import errors as roots
 from elbflow.flow import errors
 
 WORKER_STOPPED = "WORKER_STOPPED"
-"""Reason of activities that a stopping worker gives back; repeating them elsewhere is fine."""
+"""Reason of activities whose worker is gone, or was told a second time to stop; the activity may have begun."""
+WORKER_SHUTDOWN = "WORKER_SHUTDOWN"
+"""Reason of activities that a draining worker did not begin; workflows repeat them and do not count it as a failure."""
 
 MOST_TEXT = 8_000
 _MOST_REASON = 256

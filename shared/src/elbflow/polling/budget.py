@@ -1,34 +1,62 @@
-"""How many connections may be parked at once (spec/swf-long-poll-scale 5.3, I1)."""
+"""How many connections may be parked at once (spec/swf-long-poll-scale 5.3, 5.12, I1)."""
 
 from __future__ import annotations
 
 import resource
+from collections.abc import Mapping
 
 from elbflow import swf
 from elbflow.polling.profile import EndpointProfile
+from elbflow.polling.tenants import DEFAULT_TENANT, Tenants, TenantShare, TenantUse
 
 RESERVE_FROM = 8
 
 
 class Budget:
-    """Counts parked polls. A tenth (at least two) is kept for lanes that have none, so growth never starves a lane."""
+    """Counts parked polls, in all and by tenant.
 
-    def __init__(self, limit: int) -> None:
+    A tenth (at least two) is kept for lanes that have none, so growth never starves a lane; what is guaranteed to a
+    tenant is kept for it, so no tenant starves another (5.12). ``shares`` names tenants with other than the default
+    parts of the budget.
+    """
+
+    def __init__(self, limit: int, shares: Mapping[str, TenantShare] | None = None) -> None:
         self.limit = limit
         self.reserve = max(2, limit // 10) if limit >= RESERVE_FROM else 0
         self.used = 0
+        self._tenants = Tenants(limit, shares or {})
 
-    def has_room(self, *, growth: bool) -> bool:
-        """Whether one more poll fits; ``growth`` is a poll of a lane that already has one."""
-        return self.used < (self.limit - self.reserve if growth else self.limit)
+    def join(self, tenant: str, polls: int) -> None:
+        """A lane of ``tenant`` was added that may park up to ``polls``: from now on the tenant's share counts."""
+        self._tenants.join(tenant, polls)
 
-    def take(self) -> None:
+    def leave(self, tenant: str, polls: int) -> None:
+        """A lane that had joined with the same arguments is gone."""
+        self._tenants.leave(tenant, polls)
+
+    def has_room(self, tenant: str = DEFAULT_TENANT, *, growth: bool) -> bool:
+        """Whether one more poll of ``tenant`` fits; ``growth`` is a poll of a lane that already has one."""
+        free = self.limit - self.used - self._tenants.owed_to_others(tenant)
+        return free > (self.reserve if growth else 0) and self._tenants.fits(tenant)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no tenant at all could have one more poll."""
+        return self.used >= self.limit
+
+    def take(self, tenant: str = DEFAULT_TENANT) -> None:
         assert self.used < self.limit, "poll issued without room in the budget"
         self.used += 1
+        self._tenants.take(tenant)
 
-    def give(self) -> None:
+    def give(self, tenant: str = DEFAULT_TENANT) -> None:
         assert self.used > 0, "connection given back twice"
         self.used -= 1
+        self._tenants.give(tenant)
+
+    def tenants(self) -> tuple[TenantUse, ...]:
+        """What each tenant uses now, and what it may use."""
+        return self._tenants.uses()
 
 
 def budget_limit(wanted: int | None, profile: EndpointProfile, service: swf.Polls) -> int:

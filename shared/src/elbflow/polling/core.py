@@ -7,18 +7,19 @@ or handler that ended, by a lane that came or went, or by the one alarm for the 
 from __future__ import annotations
 
 import asyncio
-import heapq
 import itertools
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import structlog
+from prometheus_client import Counter
 
 from elbflow import clock as clocks
 from elbflow import swf
 from elbflow.polling import outcome as outcomes
+from elbflow.polling import verdict as verdicts
 from elbflow.polling.alarm import Alarm
-from elbflow.polling.allocation import Allocator, WaitingLanes
+from elbflow.polling.allocation import CRITICAL, GROWING, Allocator, WaitingLanes
 from elbflow.polling.budget import Budget
 from elbflow.polling.drain import Waiters
 from elbflow.polling.feedback import Feedback
@@ -27,7 +28,12 @@ from elbflow.polling.inflight import Answer, InFlight, Poll
 from elbflow.polling.lane import LaneState, Task
 from elbflow.polling.metrics import Metrics
 from elbflow.polling.outcome import Outcome
+from elbflow.polling.probing import Prober
 from elbflow.polling.profile import EndpointProfile
+from elbflow.polling.pulse import Pulse
+from elbflow.polling.sharing import Sharing
+from elbflow.polling.timers import LaneTimers
+from elbflow.polling.verdict import Verdict
 from elbflow.tasks import Supervisor
 
 _log = structlog.get_logger(__name__)
@@ -52,46 +58,66 @@ class Core:
         self._clock = clock
         self._rng = rng
         self._safe_abort = profile.safe_abort
+        self._drain_timeout_s = profile.drain_timeout_s
         self._supervisor = Supervisor()
         self._alarm = Alarm(clock, self._supervisor, self.wake)
         self._serials = itertools.count(1)
-        self._timers: list[tuple[float, int, LaneState]] = []
+        self._timers = LaneTimers()
+        self._pulse = Pulse(self._stalled)
         self._pass_due = False
         self._is_halted = False
         self._ever_answered = False
+        self._short_of_rate: frozenset[swf.TaskKind] = frozenset()
         self.budget = budget
         self.allocator = Allocator()
         self.feedback = Feedback(profile, rng)
         self.waiting = WaitingLanes()
         self.waiters = Waiters(clock)
         self.inflight = InFlight(profile.watchdog_s)
-        self.handlers = Handlers(clock, self._handler_ended)
+        self.handlers = Handlers(clock, self._settle)
         self.lanes: dict[int, LaneState] = {}
         self.is_running = False
         self.is_stopping = False
+        self.sharing = Sharing(
+            budget, self.feedback.hold, self.waiting.rotation, self._prober(profile, metrics.probes), profile
+        )
         metrics.watch(self.budget, self.feedback)
+        metrics.watch_sharing(lambda: self.sharing.worst.worst_s)
+
+    def admit(self, lane: LaneState) -> None:
+        """Raises :class:`LatencyOutOfReach` if ``lane`` may not be added."""
+        self.sharing.admit(lane)
 
     def start(self) -> None:
         """Begin to poll."""
         self.is_running = True
+        self._pulse.start()
         self.wake()
 
     def stop(self) -> None:
         """Issue no more polls; what is parked ends by itself, or at once where that is safe."""
         self.is_running = False
+        if not self.is_stopping:
+            self.handlers.aborted_at = self._clock.monotonic() + self._drain_timeout_s
         self.is_stopping = True
         if self._safe_abort:
             _abort(self.inflight)
+
+    def drain_left_s(self) -> float:
+        """Seconds until what still runs is aborted; infinite before :meth:`stop`."""
+        return max(0.0, self.handlers.aborted_at - self._clock.monotonic())
 
     def halt(self) -> None:
         """Everything has ended: no pass follows any more."""
         self._is_halted = True
         self._alarm.clear()
+        self._pulse.stop()
 
     def add(self, lane: LaneState) -> None:
         """Begin to poll for ``lane``."""
         self.lanes[lane.serial] = lane
-        lane.metrics.lanes.inc()
+        self.budget.join(lane.tenant, lane.ceiling.maximum)
+        self.sharing.added(lane)
         self.feedback.added(lane, len(self.lanes), self._clock.monotonic())
         self.reconsider(lane)
 
@@ -100,6 +126,7 @@ class Core:
         if not lane.is_open:
             return
         lane.is_open = False
+        self.sharing.removed(lane)
         self.waiting.remove(lane)
         if self._safe_abort:
             _abort(poll for poll in self.inflight if poll.lane is lane)
@@ -126,12 +153,20 @@ class Core:
         due = lane.pace.due(leader=lane.parked == 0)
         if due > self._clock.monotonic():
             self.waiting.remove(lane)
-            if lane.timer != due:
-                lane.timer = due
-                heapq.heappush(self._timers, (due, lane.serial, lane))
+            self._timers.set(lane, due)
         else:
             self.waiting.add(lane)
+            self.sharing.waits(lane)
         self.wake()
+
+    def has_room(self, tenant: str, tier: int) -> bool:
+        """Whether a lane of ``tenant`` may have one more poll of this :mod:`tier <elbflow.polling.allocation>`."""
+        free = tier == CRITICAL or self.sharing.spare > 0
+        return free and self.budget.has_room(tenant, growth=tier == GROWING)
+
+    def endpoint_states(self) -> Mapping[str, bool]:
+        """Where polls go, and which of it is believed to answer; empty when the service does not tell."""
+        return self._service.endpoint_states() if isinstance(self._service, swf.Located) else {}
 
     def give_up_polls(self) -> None:
         """Last resort of a drain: cancel what is still parked, count it and say where (5.13)."""
@@ -141,40 +176,49 @@ class Core:
         for poll in self.inflight:
             poll.cancel()
 
+    def _stalled(self, gap_s: float) -> None:
+        _log.warning("event_loop_stood_still", seconds=round(gap_s, 1), polls=len(self.inflight))
+        self.inflight.stalled(self._clock.monotonic())
+
     def _pass(self) -> None:
         try:
             if not self._is_halted:
+                self._pulse.check()
                 self._make_pass(self._clock.monotonic())
         finally:
             self._pass_due = False
 
     def _make_pass(self, now: float) -> None:
+        """Give up what is dead, queue lanes whose time has come, issue polls, set the alarm for what comes next."""
         self.inflight.give_up_overdue(now)
         if self.feedback.breaker.probe_survived(now):
             self._endpoint_back(now)
-        self._fire_timers(now)
+        for lane in self._timers.due(now):
+            self.reconsider(lane)
+        self.sharing.refresh()
         next_token = self._issue_polls(now) if self.is_running else None
-        next_timer = self._timers[0][0] if self._timers else None
-        instants = (next_token, next_timer, self.inflight.next_deadline(), self.feedback.breaker.next_change())
+        next_probe = self.sharing.probe(now) if self.is_running else None
+        instants = (
+            next_token,
+            next_probe,
+            self._timers.next(),
+            self.inflight.next_deadline(),
+            self.feedback.breaker.next_change(),
+        )
         ahead = [at for at in instants if at is not None and at > now]
         if ahead:
             self._alarm.set(min(ahead))
 
-    def _fire_timers(self, now: float) -> None:
-        while self._timers and self._timers[0][0] <= now:
-            due, _, lane = heapq.heappop(self._timers)
-            if lane.timer == due:
-                lane.timer = None
-                self.reconsider(lane)
-
     def _issue_polls(self, now: float) -> float | None:
         """Issue all polls that may go out now; returns when the next rate token comes, if that is what is missing."""
         tokens = {kind: governor.ready_at(now) for kind, governor in self.feedback.governors.items()}
-        while self.budget.has_room(growth=False) and self.feedback.breaker.may_issue(now):
+        while not self.budget.is_full and self.feedback.breaker.may_issue(now):
             ready = [kind for kind, at in tokens.items() if at <= now]
-            lane = self.waiting.take(ready, growth=self.budget.has_room(growth=True))
+            lane = self.waiting.take(ready, self.has_room, now, self.sharing.spare)
             if lane is None:
-                return min((at for kind, at in tokens.items() if at > now and self.waiting.has(kind)), default=None)
+                missing = {kind: at for kind, at in tokens.items() if at > now and self.waiting.has(kind)}
+                self._short_of_rate = frozenset(missing)
+                return min(missing.values(), default=None)
             if self._may_poll(lane, now):
                 self._issue(lane, now)
                 tokens[lane.kind] = self.feedback.governors[lane.kind].ready_at(now)
@@ -188,83 +232,96 @@ class Core:
         assert lane.free_slots > 0, "poll issued without a free slot"
         self.feedback.governors[lane.kind].take(now)
         self.feedback.breaker.issued(now, self._rng)
-        self.budget.take()
+        self.budget.take(lane.tenant)
         lane.parked += 1
         lane.polls += 1
-        lane.metrics.inflight.inc()
-        lane.metrics.permits.inc()
-        poll = Poll(self.next_serial(), lane, now)
+        poll = Poll(self.next_serial(), lane, now, self.sharing.hold_s(lane))
+        self.sharing.issued(poll)
         poll.task = self._supervisor.start(
-            self._poll(lane), f"poll-{lane.task_list.name}", lambda ended: self._poll_ended(poll, ended)
+            self._poll(poll), f"poll-{lane.task_list.name}", lambda ended: self._poll_ended(poll, ended)
         )
         self.inflight.add(poll)
         self.reconsider(lane)
 
-    async def _poll(self, lane: LaneState) -> Answer:
+    async def _poll(self, poll: Poll) -> Answer:
         task: Task | None
-        if lane.kind is swf.TaskKind.DECISION:
-            task = await self._service.poll_for_decision_task(lane.task_list, identity=self._identity)
+        asked, service, hold_s, hints = poll.lane.task_list, self._service, poll.hold_s, poll.hints
+        if asked.kind is swf.TaskKind.DECISION:
+            task = await service.poll_for_decision_task(asked, identity=self._identity, hold_s=hold_s, hints=hints)
         else:
-            task = await self._service.poll_for_activity_task(lane.task_list, identity=self._identity)
+            task = await service.poll_for_activity_task(asked, identity=self._identity, hold_s=hold_s, hints=hints)
         return task, self._clock.monotonic()
 
     def _poll_ended(self, poll: Poll, ended: asyncio.Task[Answer]) -> None:
+        """The poll's connection is free, its task has its handler, and its lane knows when to poll again."""
+        self._pulse.check()
         now = self._clock.monotonic()
         lane = poll.lane
-        outcome, task, came_at = self._judge(poll, ended, now)
-        self._release(poll)
-        self._account(poll, outcome, came_at - poll.begun, now)
-        if task is not None:
-            self.handlers.start(lane, task, came_at)
-        else:
-            lane.metrics.permits.dec()
-        self._settle(lane)
-
-    def _judge(self, poll: Poll, ended: asyncio.Task[Answer], now: float) -> tuple[Outcome, Task | None, float]:
-        lane = poll.lane
-        if ended.cancelled():
-            if poll.aborted:
-                return Outcome.ABORTED, None, now
-            lane.metrics.abandoned.inc()
-            return Outcome.AMBIGUOUS, None, now
-        error = ended.exception()
-        if error is None:
-            task, came_at = ended.result()
-            if task is not None:
-                return Outcome.TASK, task, came_at
-            return outcomes.of_empty(came_at - poll.begun, self.feedback.hold), None, came_at
         may_be_stale = self._ever_answered and lane.pace.failures == 0
-        outcome = outcomes.of_error(error, now - poll.begun, may_be_stale=may_be_stale)
-        if outcome is Outcome.INVALID and isinstance(error, Exception):
-            lane.failure = error
-        if outcome is Outcome.DEFECT:
-            _log.error("poll_failed_unexpectedly", task_list=lane.task_list.name, exc_info=error)
-        return outcome, None, now
+        verdict = verdicts.of(poll, ended, self.feedback.hold, now, may_be_stale=may_be_stale)
+        self._release(poll)
+        self._account(poll, verdict, now)
+        if verdict.task is not None:
+            self.handlers.start(lane, verdict.task, verdict.came_at)
+        self._settle(lane)
 
     def _release(self, poll: Poll) -> None:
         lane = poll.lane
         self.inflight.remove(poll)
-        self.budget.give()
+        self.budget.give(lane.tenant)
         lane.parked -= 1
         if lane.parked == 0:
             lane.unpolled_since = self._clock.monotonic()
-        lane.metrics.inflight.dec()
+        self.sharing.ended(poll)
 
-    def _account(self, poll: Poll, outcome: Outcome, duration_s: float, now: float) -> None:
+    def _account(self, poll: Poll, verdict: Verdict, now: float) -> None:
+        """Let everyone learn from how the poll ended: metrics, turns, demand, pace, endpoint."""
+        lane, outcome, duration_s = poll.lane, verdict.outcome, verdict.came_at - poll.begun
         self._ever_answered = self._ever_answered or outcome in outcomes.ANSWERED
-        poll.lane.metrics.ended(outcome, duration_s)
-        if self.feedback.ended(poll.lane, outcome, duration_s, len(self.lanes), now):
+        lane.metrics.ended(outcome, duration_s)
+        if outcome in outcomes.ANSWERED and verdict.error is None:
+            self.sharing.heard(poll, verdict.came_at, task=verdict.task is not None)
+            lane.backlog = poll.hints.backlog
+        if poll.was_given_up:
+            lane.metrics.abandoned.inc()
+        if outcome is Outcome.INVALID and isinstance(verdict.error, Exception):
+            lane.failure = verdict.error
+        if outcome is Outcome.DEFECT:
+            _log.error("poll_failed_unexpectedly", task_list=lane.task_list.name, exc_info=verdict.error)
+        rate_left = lane.kind not in self._short_of_rate
+        self.allocator.learn(lane, outcome, duration_s, now, hints=poll.hints, rate_left=rate_left)
+        if outcome is Outcome.THROTTLED:
+            self.allocator.throttled(lane.kind, self.lanes.values(), now)
+        says_hold = not poll.saw_stall and poll.hints.asked_s is None
+        if self.feedback.ended(lane, outcome, duration_s if says_hold else 0.0, len(self.lanes), now):
             self._endpoint_back(now)
+        if poll.saw_stall and verdict.task is None:
+            self.feedback.stalled(lane, len(self.lanes), now)
+
+    def _prober(self, profile: EndpointProfile, results: Counter) -> Prober | None:
+        if not isinstance(self._service, swf.Countable):
+            return None
+        return Prober(
+            self._service,
+            profile.probe_rate,
+            clock=self._clock,
+            rng=self._rng,
+            supervisor=self._supervisor,
+            results=results,
+            found=self._work_found,
+            wake=self.wake,
+        )
+
+    def _work_found(self, lane: LaneState, tasks: int) -> None:
+        """``lane`` waits for a connection, and ``tasks`` wait on its list: it is next."""
+        lane.has_work = tasks
+        self.waiting.remove(lane)
+        self.reconsider(lane)
 
     def _endpoint_back(self, now: float) -> None:
-        lanes = list(self.lanes.values())
-        self.feedback.endpoint_back(lanes, now)
-        for lane in lanes:
+        for lane in self.feedback.endpoint_back(self.lanes.values(), now):
             self.reconsider(lane)
-
-    def _handler_ended(self, lane: LaneState) -> None:
-        lane.metrics.permits.dec()
-        self._settle(lane)
+        self.wake()
 
     def _settle(self, lane: LaneState) -> None:
         """After a poll or handler of ``lane`` ended."""
@@ -276,7 +333,8 @@ class Core:
     def _forget_if_done(self, lane: LaneState) -> None:
         if not lane.is_open and lane.is_quiet and self.lanes.pop(lane.serial, None) is not None:
             self.feedback.removed(lane)
-            lane.metrics.lanes.dec()
+            self.budget.leave(lane.tenant, lane.ceiling.maximum)
+            self.wake()
 
 
 def _abort(polls: Iterable[Poll]) -> None:

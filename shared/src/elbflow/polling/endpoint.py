@@ -86,10 +86,14 @@ class Breaker:
 
 @dataclass(slots=True)
 class EarlyWave:
-    """Notices that most lanes got an early empty answer at the same time: a failover or drain of the endpoint."""
+    """Notices that most lanes got an early empty answer at the same time: a failover or drain of the endpoint.
+
+    An endpoint that goes on answering early is no further event: each lane's own pace deals with it.
+    """
 
     _recent: OrderedDict[int, float] = field(default_factory=OrderedDict)
     _declared_at: float = float("-inf")
+    _last_many_at: float = float("-inf")
 
     def early_empty(self, lane: int, lanes: int, now: float) -> float:
         """Seconds over which to spread this lane's next poll; 0 when it is not part of a wave."""
@@ -99,8 +103,10 @@ class EarlyWave:
             self._recent.popitem(last=False)
         if now - self._declared_at < WAVE_WITHIN_S:
             return WAVE_SPREAD_S
-        many = len(self._recent) >= max(WAVE_LANES, (lanes + 1) // 2)
-        if many and now - self._declared_at >= WAVE_AT_MOST_EVERY_S:
+        if len(self._recent) < max(WAVE_LANES, (lanes + 1) // 2):
+            return 0.0
+        quiet_s, self._last_many_at = now - self._last_many_at, now
+        if quiet_s >= WAVE_AT_MOST_EVERY_S:
             self._declared_at = now
             return WAVE_SPREAD_S
         return 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 
 import structlog
 
@@ -10,17 +11,12 @@ from elbflow import swf
 from elbflow.polling.endpoint import Breaker, EarlyWave
 from elbflow.polling.hold import LearnedHold
 from elbflow.polling.lane import LaneState
-from elbflow.polling.outcome import ANSWERED, ENDPOINT_FAULTS, Outcome
+from elbflow.polling.outcome import ANSWERED, ENDPOINT_FAULTS, UNTROUBLED, Outcome
+from elbflow.polling.pacing import EARLY_BASE_S, SHORTEST_S
 from elbflow.polling.profile import EndpointProfile
-from elbflow.polling.rate import RateGovernor
+from elbflow.polling.trouble import Troubles
 
-TROUBLE_AFTER = 3
-_UNTROUBLED = frozenset({Outcome.TASK, Outcome.FULL_EMPTY})
-_TROUBLE_AT_ONCE = frozenset({Outcome.UNKNOWN_RESOURCE, Outcome.DENIED, Outcome.LIST_LIMIT, Outcome.INVALID})
-_DENIED_ADVICE = (
-    "the credentials may not poll: allow them swf:PollFor*, or, where SWF is open to system accounts only, use those "
-    "of an administrator or of the load-balancing role"
-)
+STALL_SPREAD_S = 5.0
 
 _log = structlog.get_logger(__name__)
 
@@ -33,36 +29,47 @@ class Feedback:
         self._spread_max_s = profile.start_spread_s
         self.hold = LearnedHold(profile.hold_s)
         self.breaker = Breaker()
-        self.governors = {kind: RateGovernor(profile.issue_rate) for kind in swf.TaskKind}
+        self.governors = {kind: swf.RateGovernor(profile.issue_rate) for kind in swf.TaskKind}
         self._wave = EarlyWave()
+        self._troubles = Troubles()
 
     def added(self, lane: LaneState, lanes: int, now: float) -> None:
         """A new lane's first poll: many lanes added together start spread over up to two seconds."""
         lane.pace.postpone(now + self._rng.uniform(0.0, min(self._spread_max_s, lanes / 100)))
 
+    def stalled(self, lane: LaneState, lanes: int, now: float) -> None:
+        """The event loop stood still while this lane's poll was parked: all come back spread, not at once (5.8).
+
+        How long the poll was parked nobody can say, so its empty answer may have been an early one (I7).
+        """
+        spread_s = min(STALL_SPREAD_S, max(EARLY_BASE_S, lanes / 100))
+        lane.pace.postpone(now + self._rng.uniform(SHORTEST_S, spread_s))
+
     def removed(self, lane: LaneState) -> None:
         self._wave.forget(lane.serial)
+        self._troubles.forget(lane)
 
     def ended(self, lane: LaneState, outcome: Outcome, duration_s: float, lanes: int, now: float) -> bool:
         """Set the pace of ``lane``, one of ``lanes``; True when this shows that the endpoint answers again."""
         lane.last_outcome = outcome
         recovered = outcome in ANSWERED and self.breaker.answered()
-        if outcome in _UNTROUBLED:
+        if outcome in UNTROUBLED:
             self._good(lane, outcome, duration_s, now)
         elif outcome is Outcome.EARLY_EMPTY:
             self._early(lane, lanes, now)
         elif outcome is not Outcome.ABORTED:
             self._fault(lane, outcome, lanes, now)
-        self._tell(lane, outcome)
+        self._troubles.ended(lane, outcome, endpoint_is_down=self.breaker.is_open)
         return recovered
 
-    def endpoint_back(self, lanes: list[LaneState], now: float) -> None:
-        """The endpoint answers again: lanes that backed off because of it come back, spread over up to 5 s."""
+    def endpoint_back(self, lanes: Collection[LaneState], now: float) -> list[LaneState]:
+        """The endpoint answers again: lanes that backed off because of it (returned) come back, within up to 5 s."""
         spread_s = min(5.0, len(lanes) / 100)
-        for lane in lanes:
-            if lane.last_outcome in ENDPOINT_FAULTS:
-                lane.pace.hasten(now + self._rng.uniform(0.0, spread_s))
+        back = [lane for lane in lanes if lane.last_outcome in ENDPOINT_FAULTS]
+        for lane in back:
+            lane.pace.hasten(now + self._rng.uniform(0.0, spread_s))
         _log.info("swf_endpoint_answers_again")
+        return back
 
     def _good(self, lane: LaneState, outcome: Outcome, duration_s: float, now: float) -> None:
         if outcome is Outcome.FULL_EMPTY:
@@ -80,7 +87,6 @@ class Feedback:
     def _fault(self, lane: LaneState, outcome: Outcome, lanes: int, now: float) -> None:
         if outcome is Outcome.THROTTLED:
             self.governors[lane.kind].throttled(now)
-            lane.metrics.throttled.inc()
         elif outcome is Outcome.LIST_LIMIT:
             lane.ceiling.refused(lane.parked, now)
         elif outcome is Outcome.AMBIGUOUS:
@@ -92,21 +98,3 @@ class Feedback:
             rounds = self.breaker.rounds
         delay = lane.pace.failed(outcome, now, self._rng, endpoint_failures=rounds)
         lane.metrics.paced(outcome, delay)
-
-    def _tell(self, lane: LaneState, outcome: Outcome) -> None:
-        """One log line when a lane gets into trouble, one when it is out of it."""
-        if outcome in _UNTROUBLED:
-            if lane.trouble is not None:
-                _log.info("poll_lane_recovered", **_names(lane), after=lane.trouble.value)
-            lane.trouble = None
-            return
-        lasting = max(lane.pace.early, lane.pace.failures) >= TROUBLE_AFTER or outcome in _TROUBLE_AT_ONCE
-        silent = outcome is Outcome.ABORTED or (outcome in ENDPOINT_FAULTS and self.breaker.is_open)
-        if lasting and not silent and lane.trouble is not outcome:
-            lane.trouble = outcome
-            advice = {"advice": _DENIED_ADVICE} if outcome is Outcome.DENIED else {}
-            _log.warning("poll_lane_in_trouble", **_names(lane), outcome=outcome.value, **advice)
-
-
-def _names(lane: LaneState) -> dict[str, str]:
-    return {"task_list": lane.task_list.name, "domain": lane.task_list.domain, "kind": lane.kind.value}

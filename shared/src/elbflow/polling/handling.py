@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 
 import structlog
@@ -18,12 +19,16 @@ _log = structlog.get_logger(__name__)
 
 
 class Handlers:
-    """``ended`` is called with the lane whenever one of its handlers has ended, in whatever way."""
+    """``ended`` is called with the lane whenever one of its handlers has ended, in whatever way.
+
+    ``aborted_at`` is the monotonic instant at which a drain will abort what still runs.
+    """
 
     def __init__(self, clock: clocks.Clock, ended: Callable[[LaneState], None]) -> None:
         self._clock = clock
         self._ended = ended
         self._supervisor = Supervisor()
+        self.aborted_at = math.inf
 
     def __len__(self) -> int:
         return len(self._supervisor)
@@ -49,8 +54,12 @@ class Handlers:
         asyncio.get_running_loop().call_soon(self._supervisor.cancel)
 
     async def _run(self, lane: LaneState, task: Task, came_at: float) -> None:
-        lane.metrics.dispatch_delay.observe(max(0.0, self._clock.monotonic() - came_at))
-        await lane.receiver()(task)
+        begun = self._clock.monotonic()
+        lane.metrics.dispatch_delay.observe(max(0.0, begun - came_at))
+        receiver = lane.receiver(self.aborted_at - begun)
+        await receiver(task)
+        if receiver is lane.handler:
+            lane.demand.handled(self._clock.monotonic() - begun)
 
     def _finished(self, lane: LaneState, task: Task, ended: asyncio.Task[None]) -> None:
         lane.running -= 1

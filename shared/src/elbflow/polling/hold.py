@@ -20,19 +20,15 @@ class LearnedHold:
     def __init__(self, expected_s: float) -> None:
         self._expected_s = expected_s
         self._seen: deque[float] = deque(maxlen=WINDOW)
+        self.hold_s = expected_s
+        """Seconds that an empty poll is expected to park."""
 
     def observe(self, duration_s: float) -> None:
-        """Take note of one empty answer."""
+        """Take note of one empty answer to a poll that asked for no hold of its own."""
         if duration_s >= COUNTED_FROM_S:
             self._seen.append(duration_s)
-
-    @property
-    def hold_s(self) -> float:
-        """Seconds that an empty poll is expected to park."""
-        if len(self._seen) < ENOUGH:
-            return self._expected_s
-        ordered = sorted(self._seen)
-        return ordered[math.ceil(0.9 * len(ordered)) - 1]
+            if len(self._seen) >= ENOUGH:
+                self.hold_s = sorted(self._seen)[math.ceil(0.9 * len(self._seen)) - 1]
 
     @property
     def early_below_s(self) -> float:
@@ -41,5 +37,8 @@ class LearnedHold:
             return min(COUNTED_FROM_S, 0.5 * self._expected_s)
         return EARLY_BELOW * self.hold_s
 
-    def is_early(self, duration_s: float) -> bool:
+    def is_early(self, duration_s: float, asked_s: float | None = None) -> bool:
+        """``asked_s`` is the shorter hold that the poll asked for, if it did."""
+        if asked_s is not None and duration_s >= EARLY_BELOW * asked_s:
+            return False
         return duration_s < self.early_below_s

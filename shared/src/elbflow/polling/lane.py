@@ -8,9 +8,11 @@ from typing import TypeAlias
 
 from elbflow import swf
 from elbflow.polling.ceiling import Ceiling
+from elbflow.polling.demand import Demand
 from elbflow.polling.metrics import LaneMetrics
 from elbflow.polling.outcome import Outcome
 from elbflow.polling.pacing import Pace
+from elbflow.polling.rotation import Reason
 
 Task: TypeAlias = swf.DecisionTask | swf.ActivityTask
 TaskHandler: TypeAlias = Callable[[Task], Awaitable[None]]
@@ -21,8 +23,12 @@ class LaneState:
     """Changed only by the scheduler's core, inside one turn of the loop.
 
     Every parked poll holds one of ``slots``, and so does every running handler: a task is never asked for that could
-    not start at once (I2). ``ticket`` names the lane's one valid place among the waiting lanes, ``timer`` its one
-    valid alarm.
+    not start at once (I2). ``min_polls`` are kept parked while slots and budget allow. ``ticket`` and
+    ``place`` name the lane's one valid place among the waiting lanes, ``timer`` its one valid alarm.
+
+    ``has_work`` is how many tasks are known to wait, less one for every poll that went out since; ``asked_at`` is when
+    they were asked for. Until ``turn_ends`` the lane may keep its turn: ``keeps_turn`` says why it had it. ``backlog``
+    is how many tasks waited when the endpoint last told.
     """
 
     serial: int
@@ -33,8 +39,19 @@ class LaneState:
     slots: int
     pace: Pace
     ceiling: Ceiling
+    demand: Demand
     metrics: LaneMetrics
     unpolled_since: float
+    tenant: str = "elb"
+    weight: float = 1.0
+    min_polls: int = 1
+    max_dispatch_latency_s: float | None = None
+    latency_critical: bool = False
+    has_work: int = 0
+    keeps_turn: Reason | None = None
+    turn_ends: float = float("-inf")
+    asked_at: float = float("-inf")
+    backlog: int | None = None
     parked: int = 0
     running: int = 0
     is_open: bool = True
@@ -44,6 +61,7 @@ class LaneState:
     polls: int = 0
     tasks: int = 0
     ticket: int = 0
+    place: tuple[int, float] = (0, 0.0)
     timer: float | None = None
 
     @property
@@ -63,6 +81,10 @@ class LaneState:
     def takes_polls(self) -> bool:
         return self.is_open and self.failure is None
 
-    def receiver(self) -> TaskHandler:
-        """Who gets a task that arrives now: a closed lane's tasks go to ``on_orphan`` if there is one (I4)."""
-        return self.handler if self.is_open or self.on_orphan is None else self.on_orphan
+    def receiver(self, left_s: float) -> TaskHandler:
+        """Who gets a task that arrives now, ``left_s`` seconds before handlers are aborted (I4, 5.13).
+
+        Tasks of a closed lane go to ``on_orphan`` if there is one, and so do those that could hardly be finished.
+        """
+        wanted = self.is_open and left_s >= self.demand.handler_s
+        return self.handler if wanted or self.on_orphan is None else self.on_orphan

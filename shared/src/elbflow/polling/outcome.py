@@ -31,6 +31,7 @@ class Outcome(enum.StrEnum):
 
 
 ANSWERED = frozenset({Outcome.TASK, Outcome.FULL_EMPTY, Outcome.EARLY_EMPTY, Outcome.THROTTLED, Outcome.LIST_LIMIT})
+UNTROUBLED = frozenset({Outcome.TASK, Outcome.FULL_EMPTY})
 ENDPOINT_FAULTS = frozenset({Outcome.CONNECT, Outcome.AMBIGUOUS, Outcome.SERVER})
 
 _BY_FAULT: tuple[tuple[type[BaseException], Outcome], ...] = (
@@ -46,9 +47,9 @@ _BY_FAULT: tuple[tuple[type[BaseException], Outcome], ...] = (
 )
 
 
-def of_empty(duration_s: float, hold: LearnedHold) -> Outcome:
-    """Class of an answer without a task that took ``duration_s`` seconds."""
-    return Outcome.EARLY_EMPTY if hold.is_early(duration_s) else Outcome.FULL_EMPTY
+def of_empty(duration_s: float, hold: LearnedHold, asked_s: float | None = None) -> Outcome:
+    """Class of an answer without a task that took ``duration_s`` seconds; ``asked_s`` is the hold it asked for."""
+    return Outcome.EARLY_EMPTY if hold.is_early(duration_s, asked_s) else Outcome.FULL_EMPTY
 
 
 def of_error(error: BaseException, duration_s: float, *, may_be_stale: bool) -> Outcome:

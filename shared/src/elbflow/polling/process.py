@@ -17,6 +17,7 @@ import prometheus_client
 
 from elbflow import clock as clocks
 from elbflow import swf
+from elbflow.polling import page
 from elbflow.polling.metrics import Metrics
 from elbflow.polling.profile import EndpointProfile
 from elbflow.polling.scheduler import Scheduler
@@ -34,6 +35,7 @@ class Process(Protocol):
     def aborting(self) -> asyncio.Event: ...
     def add_readiness(self, name: str, check: Callable[[], str | None], /) -> None: ...
     def add_remaining(self, name: str, count: Callable[[], int], /) -> None: ...
+    def add_debug(self, name: str, page: page.Page, /) -> None: ...
 
 
 @asynccontextmanager
@@ -49,9 +51,9 @@ async def scheduler_of(
 ) -> AsyncIterator[Scheduler]:
     """The process's scheduler until the block ends, which drains it as :class:`Scheduler` does.
 
-    Its metrics go to the process's registry, ``/readyz`` says when SWF does not answer, a drain tells how many polls
-    and tasks (``handles`` is what the service calls them) are left, and a second signal cancels the handlers: they
-    answer their tasks as cancelled, or leave them to be handed out again.
+    Its metrics go to the process's registry, ``/debug/polling`` explains its lanes, ``/readyz`` says when SWF does not
+    answer, a drain tells how many polls and tasks (``handles`` is what the service calls them) are left, and a second
+    signal cancels the handlers: they answer their tasks as cancelled, or leave them to be handed out again.
     """
     scheduler = Scheduler(
         service,
@@ -62,8 +64,9 @@ async def scheduler_of(
         rng=rng,
         metrics=Metrics(process.registry),
     )
-    process.add_remaining(handles, lambda: scheduler.statistics().handlers)
-    process.add_remaining("polls", lambda: scheduler.statistics().budget_used)
+    process.add_remaining(handles, lambda: scheduler.statistics(lanes=False).handlers)
+    process.add_remaining("polls", lambda: scheduler.statistics(lanes=False).budget_used)
+    process.add_debug("polling", page.page_of(scheduler))
     process.add_readiness("swf", lambda: _problem(scheduler))
     supervisor = Supervisor()
     supervisor.start(_abort(process.aborting, scheduler), "abort-watch")
@@ -81,11 +84,10 @@ def identity(name: str) -> str:
 
 def _problem(scheduler: Scheduler) -> str | None:
     """Without lanes nothing is asked of SWF, so nobody would notice that it answers again."""
-    now = scheduler.statistics()
-    refused = next((lane for lane in now.lanes if lane.failure is not None), None)
-    if refused is not None:
-        return f"SWF calls polls of task list {refused.task_list.name} invalid: {refused.failure}"
-    return None if now.endpoint_open or not now.lanes else "SWF does not answer"
+    now = scheduler.statistics(lanes=False)
+    if now.refused is not None:
+        return f"SWF calls polls of task list {now.refused.name} invalid: {now.refused_because}"
+    return None if now.endpoint_open or not now.lane_count else "SWF does not answer"
 
 
 async def _abort(aborting: asyncio.Event, scheduler: Scheduler) -> None:

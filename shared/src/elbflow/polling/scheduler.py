@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Self, TypeAlias, cast
 
@@ -12,15 +12,18 @@ from prometheus_client import CollectorRegistry
 
 from elbflow import clock as clocks
 from elbflow import errors, swf
-from elbflow.polling import report
+from elbflow.polling import debug, report, wishes
 from elbflow.polling.budget import Budget, budget_limit
 from elbflow.polling.ceiling import Ceiling
 from elbflow.polling.core import Core
+from elbflow.polling.demand import Demand
+from elbflow.polling.gauges import ClassTotals
 from elbflow.polling.lane import LaneState, TaskHandler
 from elbflow.polling.metrics import Metrics
 from elbflow.polling.pacing import Pace
 from elbflow.polling.profile import EndpointProfile
 from elbflow.polling.statistics import LaneStatistics, SchedulerStatistics
+from elbflow.polling.tenants import TenantShare
 
 Handler: TypeAlias = Callable[[swf.DecisionTask], Awaitable[None]] | Callable[[swf.ActivityTask], Awaitable[None]]
 
@@ -73,9 +76,9 @@ class Scheduler:
     """Opens all long polls of a process, within a budget of connections (spec/swf-long-poll-scale 5).
 
     ``service`` is polled with ``identity``. At most ``budget`` polls are in flight (default: what the profile
-    advises, within the client's poll connections). Every lane with a free slot keeps at least one poll while the
-    budget allows. ``async with`` starts it and drains it: on exit no poll is issued any more, those in flight are
-    waited for, and what they bring is handled.
+    advises, within the client's poll connections), of which each tenant may use what ``shares`` says. Every lane with
+    a free slot keeps at least one poll while the budget allows. ``async with`` starts it and drains it: on exit no
+    poll is issued any more, those in flight are waited for, and what they bring is handled.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class Scheduler:
         profile: EndpointProfile,
         identity: str,
         budget: int | None = None,
+        shares: Mapping[str, TenantShare] | None = None,
         clock: clocks.Clock | None = None,
         rng: random.Random | None = None,
         metrics: Metrics | None = None,
@@ -96,12 +100,13 @@ class Scheduler:
         self._core = Core(
             service,
             profile,
-            budget=Budget(budget_limit(budget, profile, service)),
+            budget=Budget(budget_limit(budget, profile, service), shares),
             identity=identity,
             clock=self._clock,
             rng=rng or random.Random(),  # noqa: S311
             metrics=self._metrics,
         )
+        self._metrics.watch_lanes(self.classes)
 
     async def __aenter__(self) -> Self:
         self._core.start()
@@ -113,12 +118,10 @@ class Scheduler:
         """Drain (5.13): cancelled once more while it waits, it abandons the polls that are left."""
         core, profile = self._core, self._profile
         core.stop()
-        begun = self._clock.monotonic()
         try:
-            await core.waiters.until(lambda: len(core.inflight) == 0, profile.drain_timeout_s)
+            await core.waiters.until(lambda: len(core.inflight) == 0, core.drain_left_s())
             core.give_up_polls()
-            left_s = profile.drain_timeout_s - (self._clock.monotonic() - begun)
-            if not await core.waiters.until(core.is_quiet, max(1.0, left_s)):
+            if not await core.waiters.until(core.is_quiet, max(1.0, core.drain_left_s())):
                 self.abort_handlers()
                 await core.waiters.until(core.is_quiet, profile.flush_s)
         finally:
@@ -136,18 +139,38 @@ class Scheduler:
         max_polls: int | None = None,
         lane_class: str = "default",
         on_orphan: Handler | None = None,
+        tenant: str = "elb",
+        weight: float = 1.0,
+        max_dispatch_latency_s: float | None = None,
+        latency_critical: bool = False,
+        min_polls: int = 1,
     ) -> Lane:
         """Poll ``task_list`` and give its tasks to ``handler``, up to ``slots`` at a time.
 
         Each call of ``handler`` runs in a supervised task and holds one slot until it returns; it must answer its
         task, and an exception that leaves it is logged and counted. ``max_polls`` limits the polls in flight
-        (default: the profile's for this kind). ``lane_class`` labels the metrics. A task that arrives after the lane
-        was closed goes to ``on_orphan``, or to ``handler`` when there is none. Raises :class:`SchedulerStopped`.
+        (default: the profile's for this kind); ``min_polls`` stay parked while slots and budget allow, what exceeds
+        them goes to lanes that get tasks, by ``weight``. ``lane_class`` labels the metrics, ``tenant`` names whose
+        share of the budget is used. A task that arrives after the lane was closed goes to ``on_orphan``, or to
+        ``handler`` when there is none.
+
+        When lanes outnumber the budget, they take turns: ``latency_critical`` lanes keep their poll for good, and
+        a task may wait ``max_dispatch_latency_s`` seconds (default: any time) for its lane's turn.
+
+        Raises :class:`SchedulerStopped` while draining, ``LatencyOutOfReach`` when a task could wait longer than it
+        may, and ``ValueError``; both say what to change.
         """
         if self._core.is_stopping:
             raise SchedulerStopped
-        if slots < 1 or (max_polls is not None and max_polls < 1):
-            raise ValueError("a lane needs at least one slot and one poll")
+        ceiling = max_polls if max_polls is not None else self._profile.max_polls(task_list.kind)
+        wishes.check(
+            slots=slots,
+            max_polls=ceiling,
+            most_polls=self._profile.most_polls,
+            min_polls=min_polls,
+            weight=weight,
+            max_dispatch_latency_s=max_dispatch_latency_s,
+        )
         now = self._clock.monotonic()
         state = LaneState(
             serial=self._core.next_serial(),
@@ -157,10 +180,17 @@ class Scheduler:
             on_orphan=cast(TaskHandler | None, on_orphan),
             slots=slots,
             pace=Pace(leader_at=now, others_at=now),
-            ceiling=Ceiling(max_polls or self._profile.max_polls(task_list.kind)),
+            ceiling=Ceiling(ceiling),
+            demand=Demand(min_polls),
             metrics=self._metrics.of_lane(lane_class, task_list.kind),
             unpolled_since=now,
+            tenant=tenant,
+            weight=weight,
+            min_polls=min_polls,
+            max_dispatch_latency_s=max_dispatch_latency_s,
+            latency_critical=latency_critical,
         )
+        self._core.admit(state)
         self._core.add(state)
         return Lane(self._core, state, self._clock, self._profile.flush_s if self._profile.safe_abort else None)
 
@@ -177,10 +207,25 @@ class Scheduler:
         """Whether, within ``timeout_s`` seconds, no poll was in flight and no handler running."""
         return await self._core.waiters.until(self._core.is_quiet, timeout_s)
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it drains: every poll that ends now was the last of its lane."""
+        return self._core.is_stopping
+
     def abort_handlers(self) -> None:
         """Cancel all running handlers, as on a second signal: they answer their tasks as cancelled."""
         self._core.handlers.cancel()
 
-    def statistics(self) -> SchedulerStatistics:
-        """All lanes now, and why each has no further poll in flight."""
-        return report.of_scheduler(self._core, self._profile.name, self._identity, self._clock.monotonic())
+    def statistics(self, *, lanes: bool = True) -> SchedulerStatistics:
+        """All lanes now, and why each has no further poll in flight; without ``lanes`` only the totals, cheaply."""
+        now = self._clock.monotonic()
+        return report.of_scheduler(self._core, self._profile.name, self._identity, now, lanes=lanes)
+
+    def classes(self) -> list[ClassTotals]:
+        """The lanes now, added up by class and kind."""
+        return report.of_classes(self._core, self._clock.monotonic())
+
+    async def look(self, query: debug.LaneQuery) -> debug.View:
+        """The totals and the lanes that ``query`` asks for; lets other things run between thousands of lanes."""
+        totals = self.statistics(lanes=False)
+        return await debug.look(self._core, totals, query, self._clock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import Callable
@@ -14,22 +15,29 @@ from elbflow import swf
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What one poll gets: after ``after_s`` seconds (None: never) a task, a fault, or an empty answer."""
+    """What one poll gets: after ``after_s`` seconds (None: never) a task, a fault, or an empty answer, and hints."""
 
     after_s: float | None
     task: bool = False
     fault: swf.SwfError | None = None
+    backlog: int | None = None
+    oldest_s: float | None = None
+    scale: int = 0
 
 
 @dataclass(slots=True, eq=False)
 class PollRecord:
-    """One poll as the service saw it, in monotonic seconds. ``ended`` is None while it is parked."""
+    """One poll as the service saw it, in monotonic seconds. ``ended`` is None while it is parked.
+
+    ``asked_s`` is the hold that it asked for.
+    """
 
     task_list: swf.TaskList
     begun: float
     reply: Reply
     ended: float | None = None
     cancelled: bool = False
+    asked_s: float | None = None
 
 
 @dataclass(eq=False)
@@ -38,12 +46,14 @@ class ScriptedPolls:
 
     ``records`` keeps every poll, ``delivered`` the tokens of the tasks handed over. ``on_begin`` and
     ``on_end`` are called when a poll has arrived or ended, so that a test can check what must hold at that moment.
+    ``capabilities`` are what it announces: with ``hold-hint`` it heeds the hold that a poll asks for.
     """
 
     clock: clocks.Clock
     script: Callable[[swf.TaskList], Reply]
     on_begin: Callable[[PollRecord], None] | None = None
     on_end: Callable[[PollRecord], None] | None = None
+    capabilities: frozenset[str] = frozenset()
     records: list[PollRecord] = field(default_factory=list)
     delivered: list[str] = field(default_factory=list)
     ended: int = 0
@@ -55,17 +65,26 @@ class ScriptedPolls:
         return len(self.records) - self.ended
 
     async def poll_for_decision_task(
-        self, task_list: swf.TaskList, *, identity: str, start_at_previous: bool = False
+        self,
+        task_list: swf.TaskList,
+        *,
+        identity: str,
+        start_at_previous: bool = False,
+        hold_s: float | None = None,
+        hints: swf.Hints | None = None,
     ) -> swf.DecisionTask | None:
-        token = await self._answer(task_list)
+        token = await self._answer(task_list, hold_s, hints)
         return None if token is None else decision_task(token, scheduled_at=self.clock.now())
 
-    async def poll_for_activity_task(self, task_list: swf.TaskList, *, identity: str) -> swf.ActivityTask | None:
-        token = await self._answer(task_list)
+    async def poll_for_activity_task(
+        self, task_list: swf.TaskList, *, identity: str, hold_s: float | None = None, hints: swf.Hints | None = None
+    ) -> swf.ActivityTask | None:
+        token = await self._answer(task_list, hold_s, hints)
         return None if token is None else activity_task(token)
 
-    async def _answer(self, task_list: swf.TaskList) -> str | None:
-        record = PollRecord(task_list, self.clock.monotonic(), self.script(task_list))
+    async def _answer(self, task_list: swf.TaskList, hold_s: float | None, hints: swf.Hints | None) -> str | None:
+        reply = self._told(self.script(task_list), hold_s, hints)
+        record = PollRecord(task_list, self.clock.monotonic(), reply, asked_s=hold_s)
         self.records.append(record)
         self.parked[task_list] += 1
         if self.on_begin is not None:
@@ -81,6 +100,18 @@ class ScriptedPolls:
             self.ended += 1
             if self.on_end is not None:
                 self.on_end(record)
+
+    def _told(self, reply: Reply, hold_s: float | None, hints: swf.Hints | None) -> Reply:
+        """Exchange hints if this SWF does so; an empty answer then comes after ``hold_s`` at the latest."""
+        if hints is not None:
+            hints.capabilities = self.capabilities
+            hints.scale, hints.backlog, hints.oldest_s = reply.scale, reply.backlog, reply.oldest_s
+        if hold_s is None or "hold-hint" not in self.capabilities:
+            return reply
+        if hints is not None:
+            hints.asked_s = hold_s
+        shortened = not reply.task and reply.fault is None and (reply.after_s is None or reply.after_s > hold_s)
+        return dataclasses.replace(reply, after_s=hold_s) if shortened else reply
 
     async def _after_parking(self, reply: Reply) -> str | None:
         if reply.after_s is None:

@@ -1,4 +1,4 @@
-"""The admin HTTP server: ``/livez``, ``/readyz``, ``/metrics`` (spec/anchors 4.2 Health)."""
+"""The admin HTTP server: ``/livez``, ``/readyz``, ``/metrics`` (spec/anchors 4.2 Health) and ``/debug``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import prometheus_client
 from aiohttp import web
 from prometheus_client import exposition
 
-from elbflow.service import urls
+from elbflow.service import debug, urls
 
 CLOSE_GRACE_S = 2.0
 
@@ -27,12 +27,14 @@ class AdminServer:
         self._live = live
         self._ready = ready
         self._runner: web.AppRunner | None = None
+        self.debug = debug.DebugPages()
         self.app = web.Application()
         self.app.add_routes(
             [
                 web.get("/livez", self._get_livez),
                 web.get("/readyz", self._get_readyz),
                 web.get("/metrics", self._get_metrics),
+                *self.debug.routes(),
             ]
         )
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from elbflow.service import admin, interpreter, loopwatch, readiness
+from elbflow.service import admin, debug, interpreter, loopwatch, readiness
 from elbflow.service.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -92,6 +92,10 @@ class Process:
     def add_readiness(self, name: str, check: readiness.Check) -> None:
         """Let ``/readyz`` ask ``check`` too: None is fine, a string is the reason. It must not block."""
         self._readiness.add(name, check)
+
+    def add_debug(self, name: str, page: debug.Page) -> None:
+        """Serve ``page`` to this machine as ``/debug/<name>`` of the admin server; at any time."""
+        self._admin.debug.add(name, page)
 
     def add_remaining(self, name: str, count: Callable[[], int]) -> None:
         """Tell what a drain waits for (parked polls, running tasks); logged when a drain starts and is cut off."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elbflow.store import model, tables
+from elbflow.store.connections import Connection
 
 _T = tables.access_keys
 
@@ -13,7 +13,7 @@ _T = tables.access_keys
 class AccessKeys:
     """Repository of access keys."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def find(self, access_key_id: str) -> model.AccessKey | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elbflow.store import model, tables
+from elbflow.store.connections import Connection
 
 _T = tables.backends
 
@@ -15,7 +15,7 @@ _T = tables.backends
 class Backends:
     """Repository of one load balancer's registered instances; read them through the aggregate."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def add(self, lb_id: int, backends: Iterable[model.Backend]) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elbflow.store import tables
+from elbflow.store.connections import Connection
 
 _T = tables.cloud_resources
 
@@ -15,7 +15,7 @@ _T = tables.cloud_resources
 class CloudResources:
     """Repository of named resources; ``data`` is a JSON object whose shape its kind's owner defines."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def get(self, kind: str, name: str, *, for_update: bool = False) -> Mapping[str, object] | None:
@@ -29,7 +29,7 @@ class CloudResources:
         result = await self._connection.execute(
             sa.select(_T.c.name, _T.c.data).where(_T.c.kind == kind).order_by(_T.c.name)
         )
-        return {row[0]: row[1] for row in result}
+        return {row["name"]: row["data"] for row in result.mappings()}
 
     async def save(self, kind: str, name: str, data: Mapping[str, object]) -> bool:
         """Insert or replace; True when it was not there before."""

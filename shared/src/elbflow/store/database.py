@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Self
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Protocol, Self
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -15,8 +16,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from elbflow import errors
 from elbflow.store import repositories, schema
+from elbflow.store.connections import Connection, ThreadConnection
 
 _SQLITE_BUSY_TIMEOUT_MS = 10_000
+_SQLITE_THREADS = 4
 _LONGEST_TURN_S = 30.0
 """How long a writer waits for the writers before it in this process; afterwards SQLite's own timeout counts."""
 
@@ -38,22 +41,19 @@ class Store:
 
     def __init__(self, url: str) -> None:
         """``url``: an SQLAlchemy URL, e.g. ``sqlite+aiosqlite:////var/lib/elbflow/store.sqlite``."""
-        self._engine = sa_asyncio.create_async_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-        self._turn: asyncio.Lock | None = None
-        if self._engine.dialect.name == "sqlite":
-            # SQLite has one writer at a time and lets those that wait for it starve; in here they queue.
-            self._turn = asyncio.Lock()
-            _tune_sqlite(self._engine.sync_engine)
+        parsed = sa.make_url(url)
+        self._database: _Database = _Sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _Server(parsed)
+        self._in_use = 0
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._engine.dispose()
+        await self._database.close()
 
     async def require_current_schema(self) -> None:
         """Raise :class:`SchemaOutdated` unless the newest migration has been applied."""
-        async with self._engine.connect() as connection:
+        async with self._database.reading() as connection:
             current = await connection.run_sync(schema.current_revision)
         if current != await asyncio.to_thread(schema.head_revision):
             raise SchemaOutdated
@@ -64,33 +64,107 @@ class Store:
 
         Raises :class:`StoreBusy` when the write lock is not to be had. A transaction inside another one waits for it.
         """
-        async with self._my_turn(), self._engine.connect() as connection:
-            if connection.dialect.name == "sqlite":
-                await _begin(connection)
-            try:
+        with self._counted():
+            async with self._database.writing() as connection:
                 yield repositories.Repositories(connection)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[repositories.Repositories]:
+        """A read-only snapshot."""
+        with self._counted():
+            async with self._database.reading() as connection:
+                yield repositories.Repositories(connection)
+
+    @property
+    def in_use(self) -> int:
+        """Blocks of ``transaction()`` and ``reading()`` that are open now, or wait to be."""
+        return self._in_use
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._in_use += 1
+        try:
+            yield
+        finally:
+            self._in_use -= 1
+
+
+class _Database(Protocol):
+    """How to get at a connection. A block of ``writing`` commits, unless it raises; one of ``reading`` never does."""
+
+    def writing(self) -> AbstractAsyncContextManager[Connection]: ...
+    def reading(self) -> AbstractAsyncContextManager[Connection]: ...
+    async def close(self) -> None: ...
+
+
+class _Server:
+    """A database with a server of its own."""
+
+    def __init__(self, url: sa.URL) -> None:
+        self._engine = sa_asyncio.create_async_engine(url, pool_pre_ping=True)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Connection]:
+        async with self._engine.connect() as connection:
+            try:
+                yield connection
             except BaseException:
                 await connection.rollback()
                 raise
             await connection.commit()
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[repositories.Repositories]:
-        """A read-only snapshot."""
+    async def reading(self) -> AsyncIterator[Connection]:
         async with self._engine.connect() as connection:
-            if connection.dialect.name == "sqlite":
-                await connection.exec_driver_sql("BEGIN")
             try:
-                yield repositories.Repositories(connection)
+                yield connection
             finally:
                 await connection.rollback()
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+class _Sqlite:
+    """A file. SQLite has one writer at a time and lets those that wait for it starve; in here they queue."""
+
+    def __init__(self, url: sa.URL) -> None:
+        # Without an upper bound of connections: the pool would block the loop's threads when it is exhausted.
+        self._engine = sa.create_engine(
+            url.set(drivername="sqlite+pysqlite"), connect_args={"check_same_thread": False}, max_overflow=-1
+        )
+        _tune_sqlite(self._engine)
+        self._threads = ThreadPoolExecutor(_SQLITE_THREADS, thread_name_prefix="store")
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Connection]:
+        async with self._my_turn(), self._connection("BEGIN IMMEDIATE") as connection:
+            await _begun(connection)
+            yield connection
+            await connection.finish(commit=True)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Connection]:
+        async with self._connection("BEGIN") as connection:
+            yield connection
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._engine.dispose)
+        self._threads.shutdown(wait=False)
+
+    @asynccontextmanager
+    async def _connection(self, begin: str) -> AsyncIterator[ThreadConnection]:
+        """Rolled back at the end, unless it is finished then."""
+        connection = ThreadConnection(self._engine, self._threads, begin)
+        try:
+            yield connection
+        finally:
+            await connection.finish(commit=False)
 
     @asynccontextmanager
     async def _my_turn(self) -> AsyncIterator[None]:
         """First come, first served among this process's writers."""
-        if self._turn is None:
-            yield
-            return
         try:
             async with asyncio.timeout(_LONGEST_TURN_S):
                 await self._turn.acquire()
@@ -102,9 +176,9 @@ class Store:
             self._turn.release()
 
 
-async def _begin(connection: sa_asyncio.AsyncConnection) -> None:
+async def _begun(connection: ThreadConnection) -> None:
     try:
-        await connection.exec_driver_sql("BEGIN IMMEDIATE")
+        await connection.begin()
     except sa.exc.OperationalError as error:
         raise StoreBusy from error
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elbflow.store import model, tables
+from elbflow.store.connections import Connection
 
 _T = tables.datapoints
 
@@ -16,7 +16,7 @@ _T = tables.datapoints
 class Datapoints:
     """Repository of metric data."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def add(self, points: Iterable[model.Datapoint]) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elbflow.store import model, tables
+from elbflow.store.connections import Connection
 
 _T = tables.instances
 
@@ -15,7 +15,7 @@ _T = tables.instances
 class Instances:
     """Repository of instances that users may register."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def find(self, account: str, instance_ids: Iterable[str]) -> Sequence[model.Instance]:

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elbflow import errors
 from elbflow.contract import document
 from elbflow.store import model, rows, tables
+from elbflow.store.connections import Connection
 
 _T = tables.load_balancers
+
+# Built once: SQLAlchemy takes longer to build a statement than SQLite to carry it out.
+_NAMED = sa.select(_T).where(_T.c.account == sa.bindparam("account"), _T.c.name_lower == sa.bindparam("name"))
+_NAMED_FOR_UPDATE = _NAMED.with_for_update()
+
+
+def _parts_of(table: sa.Table) -> sa.Select[Any]:
+    """The rows of ``table`` that belong to the load balancers ``ids``, in the order in which they are shown."""
+    order = table.c.port if "port" in table.c else table.primary_key.columns[0]
+    return sa.select(table).where(table.c.load_balancer_id.in_(sa.bindparam("ids", expanding=True))).order_by(order)
+
+
+_PARTS = tuple(
+    (table.name, _parts_of(table))
+    for table in (tables.listeners, tables.policies, tables.zones, tables.backends, tables.vms, tables.tags)
+)
 
 
 class LoadBalancerMissing(errors.Permanent):
@@ -34,7 +51,7 @@ class LoadBalancerExists(errors.Permanent):
 class LoadBalancers:
     """Repository of load balancers, their listeners, policies, zones and tags."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     # --- reading ---------------------------------------------------------------------------------------
@@ -44,8 +61,8 @@ class LoadBalancers:
 
         ``for_update`` keeps other writers of the same load balancer waiting until this transaction ends.
         """
-        condition = sa.and_(_T.c.account == key.account, _T.c.name_lower == key.name.lower())
-        found = await self._select(condition, for_update=for_update)
+        named = {"account": key.account, "name": key.name.lower()}
+        found = await self._connection.run_sync(_read, _NAMED_FOR_UPDATE if for_update else _NAMED, named)
         return found[0] if found else None
 
     async def get(self, key: document.LoadBalancerKey, *, for_update: bool = False) -> model.LoadBalancer:
@@ -89,33 +106,7 @@ class LoadBalancers:
         self, condition: sa.ColumnElement[bool], *, limit: int | None = None, for_update: bool = False
     ) -> list[model.LoadBalancer]:
         chosen = sa.select(_T).where(condition).order_by(_T.c.name_lower).limit(limit)
-        result = await self._connection.execute(chosen.with_for_update() if for_update else chosen)
-        heads = result.mappings().all()
-        if not heads:
-            return []
-        owned = sa.select(_T.c.id).where(condition).order_by(_T.c.name_lower).limit(limit).scalar_subquery()
-        parts = {
-            table.name: await self._parts(table, owned)
-            for table in (
-                tables.listeners,
-                tables.policies,
-                tables.zones,
-                tables.backends,
-                tables.vms,
-                tables.tags,
-            )
-        }
-        return [rows.load_balancer(head, parts) for head in heads]
-
-    async def _parts(self, table: sa.Table, owned: sa.ScalarSelect[int]) -> rows.ByLoadBalancer:
-        order = table.c.port if "port" in table.c else table.primary_key.columns[0]
-        result = await self._connection.execute(
-            sa.select(table).where(table.c.load_balancer_id.in_(owned)).order_by(order)
-        )
-        grouped: rows.ByLoadBalancer = {}
-        for row in result.mappings():
-            grouped.setdefault(row["load_balancer_id"], []).append(row)
-        return grouped
+        return await self._connection.run_sync(_read, chosen.with_for_update() if for_update else chosen)
 
     # --- writing ---------------------------------------------------------------------------------------
 
@@ -222,3 +213,22 @@ class LoadBalancers:
     async def _insert(self, table: sa.Table, values: list[dict[str, object]]) -> None:
         if values:
             await self._connection.execute(sa.insert(table), values)
+
+
+def _read(
+    connection: sa.Connection, heads: sa.Select[Any], parameters: dict[str, str] | None = None
+) -> list[model.LoadBalancer]:
+    """The load balancers of the rows that ``heads`` selects, each with all that belongs to it."""
+    found = connection.execute(heads, parameters).mappings().all()
+    if not found:
+        return []
+    ids = {"ids": [head["id"] for head in found]}
+    parts = {name: _grouped(connection.execute(select, ids)) for name, select in _PARTS}
+    return [rows.load_balancer(head, parts) for head in found]
+
+
+def _grouped(result: sa.CursorResult[Any]) -> rows.ByLoadBalancer:
+    grouped: rows.ByLoadBalancer = {}
+    for row in result.mappings():
+        grouped.setdefault(row["load_balancer_id"], []).append(row)
+    return grouped

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elbflow.store import model, tables
+from elbflow.store.connections import Connection
 
 _T = tables.outbox
 
@@ -19,7 +19,7 @@ class Outbox:
     AlreadyStarted, a second signal asks for a generation that is already served.
     """
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def add(

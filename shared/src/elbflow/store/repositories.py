@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elbflow.store import tables
 from elbflow.store.access_keys import AccessKeys
 from elbflow.store.backends import Backends
 from elbflow.store.cloud_resources import CloudResources
+from elbflow.store.connections import Connection
 from elbflow.store.datapoints import Datapoints
 from elbflow.store.instances import Instances
 from elbflow.store.load_balancers import LoadBalancers
@@ -19,7 +19,7 @@ from elbflow.store.vms import Vms
 class Repositories:
     """What a transaction hands out."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.access_keys = AccessKeys(connection)
         self.backends = Backends(connection)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elbflow.contract import document
 from elbflow.store import model, tables
+from elbflow.store.connections import Connection
 
 _T = tables.vms
 
@@ -16,7 +16,7 @@ _T = tables.vms
 class Vms:
     """Repository of VMs; read them through the load balancer's aggregate."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def save(self, lb_id: int, vm: model.Vm) -> None:

@@ -19,6 +19,7 @@ from elbflow.swf.errors import (
     Unavailable,
     UnknownResource,
 )
+from elbflow.swf.hints import HOLD_HINT, Hints, askable_hold_s
 from elbflow.swf.model import (
     ActivityTask,
     Attributes,
@@ -33,11 +34,15 @@ from elbflow.swf.model import (
     TaskList,
     TypeId,
 )
+from elbflow.swf.quota_settings import Quota, QuotaSettings
+from elbflow.swf.quotas import Quotas
+from elbflow.swf.rate import RateGovernor
 from elbflow.swf.retry import RetryPlan
-from elbflow.swf.service import Polls, Pooled, Service
+from elbflow.swf.service import Countable, Located, Polls, Pooled, Service
 from elbflow.swf.settings import ClientSettings
 
 __all__ = [
+    "HOLD_HINT",
     "ActivityTask",
     "AlreadyExists",
     "AlreadyStarted",
@@ -46,6 +51,7 @@ __all__ = [
     "Client",
     "ClientSettings",
     "ConnectFailed",
+    "Countable",
     "Decision",
     "DecisionTask",
     "DefaultUndefined",
@@ -53,12 +59,18 @@ __all__ = [
     "Execution",
     "ExecutionDetail",
     "ExecutionInfo",
+    "Hints",
     "HistoryEvent",
     "Invalid",
     "Json",
     "LimitExceeded",
+    "Located",
     "Polls",
     "Pooled",
+    "Quota",
+    "QuotaSettings",
+    "Quotas",
+    "RateGovernor",
     "RetryPlan",
     "Service",
     "SwfError",
@@ -70,4 +82,5 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "UnknownResource",
+    "askable_hold_s",
 ]

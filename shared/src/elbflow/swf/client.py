@@ -10,14 +10,15 @@ from typing import Self
 from prometheus_client import CollectorRegistry
 
 from elbflow import clock as clocks
-from elbflow.swf.metrics import CallCounter
+from elbflow.swf.endpoints import open_endpoints
+from elbflow.swf.metrics import CallCounter, QuotaMetrics
 from elbflow.swf.operations.executions import ExecutionOperations
 from elbflow.swf.operations.polls import PollOperations
 from elbflow.swf.operations.registration import RegistrationOperations
 from elbflow.swf.operations.tasks import TaskOperations
+from elbflow.swf.quotas import Quotas
 from elbflow.swf.retry import RetryPlan
 from elbflow.swf.settings import ClientSettings
-from elbflow.swf.transport import open_transport
 
 
 class Client(PollOperations, TaskOperations, ExecutionOperations, RegistrationOperations):
@@ -40,15 +41,18 @@ class Client(PollOperations, TaskOperations, ExecutionOperations, RegistrationOp
     ) -> AsyncIterator[Self]:
         """A client until the block ends; end it after the scheduler has drained, for it closes all connections.
 
-        ``registry`` gets ``elbflow_swf_calls_total{operation,outcome}``. Opening reads botocore's models and the
-        shared credentials file and sends nothing to SWF; :class:`elbflow.swf.Unauthenticated` when it finds none.
+        ``registry`` gets ``elbflow_swf_calls_total{operation,outcome}`` and, with ``settings.quotas``, the rates that
+        short calls keep to and their waits. Opening reads botocore's models and the shared credentials file and sends
+        nothing to SWF; :class:`elbflow.swf.Unauthenticated` when it finds none.
         """
-        async with open_transport(
+        clock = clock or clocks.SystemClock()
+        async with open_endpoints(
             settings,
             counter=CallCounter(registry),
-            clock=clock or clocks.SystemClock(),
+            clock=clock,
             rng=rng or random.Random(),  # noqa: S311
             plan=retries or RetryPlan(),
+            quotas=Quotas(settings.quotas, clock=clock, metrics=QuotaMetrics(registry)),
         ) as transport:
             yield cls(transport)
 
@@ -56,3 +60,7 @@ class Client(PollOperations, TaskOperations, ExecutionOperations, RegistrationOp
     def poll_connections(self) -> int:
         """How many polls may park at once without one waiting for a connection."""
         return self._transport.settings.poll_connections
+
+    def endpoint_states(self) -> dict[str, bool]:
+        """Every endpoint's URL, the preferred one first, and whether it is believed to answer."""
+        return self._transport.endpoint_states()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
 Attributes: TypeAlias = Mapping[str, Json]
@@ -47,9 +47,11 @@ class Execution:
     run_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryEvent:
-    """One immutable event. ``timestamp`` is in epoch seconds, millisecond resolution."""
+class HistoryEvent(NamedTuple):
+    """One immutable event. ``timestamp`` is in epoch seconds, millisecond resolution.
+
+    A tuple, because a decision task brings up to a thousand of them and a frozen dataclass costs three times as much.
+    """
 
     id: int
     type: str

@@ -1,19 +1,18 @@
 """Answers of SWF as typed values: small pure functions from wire members (spec/swf-semantics 4.1, 6, appendix B).
 
 The input is what botocore's JSON parser leaves: members in wire spelling, absent instead of null, timestamps as
-floats (the transport sets that). Only ``ResponseMetadata`` is botocore's own.
+numbers (the transport sets that). Only ``ResponseMetadata`` is botocore's own. On the fast path members that nobody
+knows are there too, so an event's attributes are looked up by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from elbflow.swf import model
 
 Wire: TypeAlias = Mapping[str, Any]
-
-_EVENT_MEMBERS = frozenset({"eventId", "eventType", "eventTimestamp"})
 
 
 def decision_task(answer: Wire) -> model.DecisionTask | None:
@@ -49,18 +48,40 @@ def activity_task(answer: Wire) -> model.ActivityTask | None:
 
 def events(answer: Wire) -> tuple[model.HistoryEvent, ...]:
     """The page of history in ``answer``, in the order it came."""
-    return tuple(event(wire) for wire in answer.get("events") or ())
+    return tuple(_events(answer.get("events") or ()))
 
 
 def event(wire: Wire) -> model.HistoryEvent:
-    """One history event; its attribute block is the only member beside id, type and timestamp."""
-    attributes: model.Attributes = next((value for name, value in wire.items() if name not in _EVENT_MEMBERS), {})
-    return model.HistoryEvent(
-        id=wire["eventId"],
-        type=wire["eventType"],
-        timestamp=float(wire["eventTimestamp"]),
-        attributes=attributes,
-    )
+    """One history event with the attribute block of its type, empty when it has none."""
+    return _events((wire,))[0]
+
+
+def _events(wires: Iterable[Wire]) -> list[model.HistoryEvent]:
+    # A page has up to a thousand events: what is called here decides what a decision task costs.
+    made, kind_of_event = tuple.__new__, model.HistoryEvent
+    return [
+        made(
+            kind_of_event,
+            (
+                wire["eventId"],
+                kind := wire["eventType"],
+                float(wire["eventTimestamp"]),
+                wire.get(_BLOCKS[kind]) or {},
+            ),
+        )
+        for wire in wires
+    ]
+
+
+class _Blocks(dict[str, str]):
+    """Names of attribute blocks by event type; types are few, so they are remembered."""
+
+    def __missing__(self, kind: str) -> str:
+        name = self[kind] = f"{kind[:1].lower()}{kind[1:]}EventAttributes"
+        return name
+
+
+_BLOCKS = _Blocks()
 
 
 def next_page(answer: Wire) -> str | None:

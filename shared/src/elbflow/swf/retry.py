@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from elbflow.swf import errors
 
 MAYBE_CARRIED_OUT = (errors.Ambiguous, errors.Unavailable)
+STALE_WITHIN_S = 0.05
 _AGAIN = (errors.ConnectFailed, errors.Throttled, *MAYBE_CARRIED_OUT)
 
 
@@ -29,6 +30,8 @@ class RetryPlan:
         """Seconds to wait after the ``made``-th try failed ``elapsed_s`` after the start; None to give up."""
         if made >= self.attempts or not isinstance(fault, _AGAIN):
             return None
+        if made == 1 and isinstance(fault, errors.Ambiguous) and elapsed_s < STALE_WITHIN_S:
+            return 0.0  # the peer had closed the idle connection: another one will do
         base = self.throttled_base_s if isinstance(fault, errors.Throttled) else self.base_s
         pause = rng.uniform(0.0, min(self.cap_s, base * 2.0**made))
         return pause if elapsed_s + pause < self.budget_s else None

@@ -6,11 +6,12 @@ on virtual time. All methods raise the errors of :mod:`elbflow.swf.errors`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol, runtime_checkable
 
 from elbflow.swf import model
+from elbflow.swf.hints import Hints
 
 
 class Polls(Protocol):
@@ -18,14 +19,25 @@ class Polls(Protocol):
 
     Never cancel one in flight: a task may already be assigned to it (spec/swf-long-poll-scale I3). Only the scheduler
     does, where the endpoint allows it; a task that was already on its way may then be returned all the same.
+
+    ``hold_s`` asks an endpoint that can do so to answer empty after that many seconds already; others are not asked.
+    ``hints`` is filled with what the endpoint says beside its answer (spec/swf-long-poll-scale 6.12).
     """
 
     async def poll_for_decision_task(
-        self, task_list: model.TaskList, *, identity: str, start_at_previous: bool = False
+        self,
+        task_list: model.TaskList,
+        *,
+        identity: str,
+        start_at_previous: bool = False,
+        hold_s: float | None = None,
+        hints: Hints | None = None,
     ) -> model.DecisionTask | None:
         """Park until a decision task arrives; None after the endpoint's hold time."""
 
-    async def poll_for_activity_task(self, task_list: model.TaskList, *, identity: str) -> model.ActivityTask | None:
+    async def poll_for_activity_task(
+        self, task_list: model.TaskList, *, identity: str, hold_s: float | None = None, hints: Hints | None = None
+    ) -> model.ActivityTask | None:
         """Park until an activity task arrives; None after the endpoint's hold time."""
 
 
@@ -38,7 +50,23 @@ class Pooled(Protocol):
         """How many polls may park at once."""
 
 
-class Service(Polls, Protocol):
+@runtime_checkable
+class Countable(Protocol):
+    """A service that can be asked how many tasks wait on a list."""
+
+    async def count_pending_tasks(self, task_list: model.TaskList) -> int:
+        """Scheduled tasks that nobody has taken yet; approximate, and rationed to 6 calls/s per account on AWS."""
+
+
+@runtime_checkable
+class Located(Protocol):
+    """A service that knows where it sends calls."""
+
+    def endpoint_states(self) -> Mapping[str, bool]:
+        """Every endpoint's URL, the preferred one first, and whether it is believed to answer."""
+
+
+class Service(Polls, Countable, Protocol):
     """All SWF calls that elbflow makes. Short calls never share connections with polls."""
 
     async def decision_task_page(
@@ -100,8 +128,6 @@ class Service(Polls, Protocol):
     async def list_closed_workflow_executions(
         self, domain: str, *, workflow_id: str | None = None, tag: str | None = None
     ) -> Sequence[model.ExecutionInfo]: ...
-
-    async def count_pending_tasks(self, task_list: model.TaskList) -> int: ...
 
     async def register_domain(self, name: str, *, retention_days: int) -> None:
         """Raises :class:`errors.AlreadyExists`."""

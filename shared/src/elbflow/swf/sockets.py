@@ -5,12 +5,16 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-_PROBES: tuple[tuple[str, int], ...] = (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
-USER_TIMEOUT_MS = 30_000
+_PROBES: tuple[tuple[str, int], ...] = (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+USER_TIMEOUT_MS = 40_000
+"""Linux looks at it when a probe is due, and then it replaces the count of probes. They are due 15, 25, 35 and 45 s
+after the peer's last sign of life, each up to 2 s late: with 40 s a connection survives two lost probes and is given up
+at the fourth instant. 30 s after a start at 20 s ended it for one lost probe; 45 s found the dead after 52 s.
+"""
 
 
 def notice_dead_peers(connection: socket.socket, user_timeout_ms: int = USER_TIMEOUT_MS) -> None:
-    """Let the kernel probe an idle peer after 20 s, and give it up ``user_timeout_ms`` after its last sign of life.
+    """Let the kernel probe an idle peer after 15 s, and give it up 45 to 50 s after its last sign of life.
 
     Set on a listening socket, all its connections have it. Platforms without an option keep their default for it.
     """

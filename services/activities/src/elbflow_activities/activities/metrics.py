@@ -1,11 +1,17 @@
-"""Publishing VMs' counters (spec/elb-control-plane 5.8, 9)."""
+"""Publishing VMs' counters and the health of instances (spec/elb-control-plane 5.8, 9)."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from elbflow import store
 from elbflow.contract import activities, document
 from elbflow_activities import changes, measurements
+from elbflow_activities.cloud import base
 from elbflow_activities.environment import Environment
+
+_AT_ONCE = 400
+"""Data of so many at least are published together: few calls, and no sweep holds all there are."""
 
 
 class Metrics:
@@ -33,7 +39,23 @@ class Metrics:
                 await self._publish(lb, vm, one.report, now)
 
     async def _publish(self, lb: store.LoadBalancer, vm: store.Vm, report: document.MetricsReport, now: float) -> None:
-        for batch in measurements.batches(measurements.data_of(lb, vm.zone, report, now)):
-            await self._env.cloud.put_metrics(lb.key.account, measurements.NAMESPACE, batch)
+        data = measurements.traffic(lb, vm.zone, report, now)
+        await self._put(lb.key.account, data)
         async with self._env.db.transaction() as tx:
             await tx.vms.set_metrics_sequence(vm.instance_id, report.sequence)
+
+    async def put_cloudwatch_instance_health(self) -> None:
+        """How many instances are healthy, of all load balancers: the store knows, no VM need be asked."""
+        now = self._env.clock.now()
+        waiting: dict[str, list[base.Datum]] = {}
+        async for lb in changes.everything(self._env):
+            if lb.state is store.LoadBalancerState.ACTIVE:
+                data = waiting.setdefault(lb.key.account, [])
+                data += measurements.hosts(lb, now)
+                if len(data) >= _AT_ONCE:
+                    await self._put(lb.key.account, waiting.pop(lb.key.account))
+        for account, data in waiting.items():
+            await self._put(account, data)
+
+    async def _put(self, account: str, data: Sequence[base.Datum]) -> None:
+        await self._env.cloud.put_metrics(account, measurements.NAMESPACE, data)

@@ -52,21 +52,27 @@ class Vms:
                     await change.tx.vms.set_state(lost, store.VmState.ERROR)
 
     async def cleanup_vms(self) -> None:
-        await self._remove_orphans()
-        gone = [vm.instance_id async for lb in changes.everything(self._env) for vm in lb.vms if vm.state in _OVER]
+        groups = await self._env.cloud.scaling_groups()  # Before the rows: a row is there before its groups are.
+        known: set[document.LoadBalancerKey] = set()
+        gone: list[str] = []
+        async for lb in changes.everything(self._env):
+            known.add(lb.key)
+            gone += [vm.instance_id for vm in lb.vms if vm.state in _OVER]
+        for group in groups:
+            if group.key not in known:
+                await self._remove_orphan(group)
         if gone:
             existing = await self._env.cloud.existing_vms()
             async with self._env.db.transaction() as tx:
                 await tx.vms.remove(one for one in gone if one not in existing)
 
-    async def _remove_orphans(self) -> None:
+    async def _remove_orphan(self, group: base.ScalingGroup) -> None:
         """A workflow that outlived its load balancer may have built something after the deletion went by."""
-        for group in await self._env.cloud.scaling_groups():
-            async with self._env.db.reading() as tx:
-                lb = await tx.load_balancers.find(group.key)
-            if lb is None:
-                log.warning("orphan_removed", scaling_group=group.name)
-                await leftovers.remove_all(self._env, group.key)
+        async with self._env.db.reading() as tx:
+            lb = await tx.load_balancers.find(group.key)
+        if lb is None:
+            log.warning("orphan_removed", scaling_group=group.name)
+            await leftovers.remove_all(self._env, group.key)
 
     async def recycle_failed_vms(self) -> None:
         threshold = self._env.policy.failures_to_recycle

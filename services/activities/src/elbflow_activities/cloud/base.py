@@ -183,4 +183,4 @@ class Cloud(Identities, SecurityGroups, ScalingGroups, Protocol):
         """Those of the account's instances that the cloud knows, by id."""
 
     async def put_metrics(self, account: str, namespace: str, data: Sequence[Datum]) -> None:
-        """Publish in ``account``. A repetition publishes a second time."""
+        """Publish any number of data in ``account``. A repetition publishes a second time."""

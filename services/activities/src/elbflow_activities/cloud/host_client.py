@@ -1,7 +1,7 @@
 """The agent host's HTTP API: where the local cloud's VMs run (design section 7).
 
-``PUT /vms/{instance_id}`` launches or finds, ``GET /vms`` lists, ``DELETE /vms/{instance_id}`` ends or finds ended.
-All three may be repeated, so transient failures are.
+``PUT /vms/{instance_id}`` launches or finds, ``GET`` shows, ``DELETE`` ends or finds ended; ``GET /vms`` lists all.
+All of it may be repeated, so transient failures are.
 """
 
 from __future__ import annotations
@@ -69,6 +69,11 @@ class HostClient:
         answer = await self._request("GET", "/vms")
         return {vm.instance_id: vm for vm in _MANY.validate_json(answer)}
 
+    async def vm(self, instance_id: str) -> HostVm | None:
+        """One VM, or None when the host has no such VM."""
+        answer = await self._request("GET", f"/vms/{instance_id}", gone_is_fine=True)
+        return _ONE.validate_json(answer) if answer else None
+
     async def terminate(self, instance_id: str) -> None:
         """Terminate the VM; one that is not there is fine. Cancelled, it may have been terminated."""
         await self._request("DELETE", f"/vms/{instance_id}", gone_is_fine=True)
@@ -95,7 +100,9 @@ class HostClient:
                 status = answer.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise base.CloudUnavailable(f"the agent host does not answer {method} {path}: {error!r}") from error
-        if status < HTTPStatus.BAD_REQUEST or (gone_is_fine and status == HTTPStatus.NOT_FOUND):
+        if gone_is_fine and status == HTTPStatus.NOT_FOUND:
+            return b""
+        if status < HTTPStatus.BAD_REQUEST:
             return content
         message = f"the agent host answered {status} to {method} {path}: {content[:200].decode(errors='replace')}"
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:

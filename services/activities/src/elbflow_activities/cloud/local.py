@@ -32,6 +32,8 @@ class LocalCloud(LocalIdentities, LocalSecurityGroups, LocalScalingGroups):
         """The known ones. An address given as an instance id is an instance that always runs, in no zone."""
         wanted = tuple(instance_ids)
         found = {one: _by_address(one) for one in wanted if _is_address(one)}
+        if len(found) == len(wanted):
+            return found
         async with self._db.reading() as tx:
             for instance in await tx.instances.find(account, [one for one in wanted if one not in found]):
                 found[instance.instance_id] = base.UserInstance(

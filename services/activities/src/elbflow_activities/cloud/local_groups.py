@@ -80,7 +80,7 @@ class LocalScalingGroups:
             if record.repaired(running, failed, self._new_id) != record:
                 log.warning("scaling_group_repaired", group=name, members=sorted(record.members))
                 await self._change(name, lambda record: record.repaired(running, failed, self._new_id))
-        await _all(self._settle(name) for name in records)
+        await _all(self._settle(name) for name, record in (await self._records()).items() if record.is_open)
         known = {one for record in records.values() for one in (*record.members, *record.doomed)}
         for stray in running.keys() - known:
             log.warning("stray_vm_terminated", instance_id=stray)
@@ -92,7 +92,7 @@ class LocalScalingGroups:
         """Launch and terminate what the record asks for, write down what succeeded, then raise what failed."""
         async with self._db.reading() as tx:
             record = await _read(tx, name)
-        if record is None or not (record.unlaunched or record.doomed or record.deleting):
+        if record is None or not record.is_open:
             return
         launched: set[str] = set()
         terminated: set[str] = set()
@@ -126,12 +126,12 @@ class LocalScalingGroups:
             return True
 
     async def _described(self, name: str) -> base.ScalingGroup:
-        running = await self._host.vms()
         async with self._db.reading() as tx:
             record = await _read(tx, name)
         if record is None:
             raise base.CloudUnavailable(f"scaling group {name} was deleted meanwhile")
-        return _group(name, record, running)
+        members = await asyncio.gather(*map(self._host.vm, record.members))
+        return _group(name, record, {vm.instance_id: vm for vm in members if vm is not None})
 
     async def _records(self) -> dict[str, GroupRecord]:
         async with self._db.reading() as tx:

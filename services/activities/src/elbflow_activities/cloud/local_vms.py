@@ -57,6 +57,11 @@ class GroupRecord:
     def unlaunched(self) -> tuple[str, ...]:
         return tuple(one for one, launched in self.members.items() if not launched)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the host has something to do for it."""
+        return bool(self.unlaunched or self.doomed or self.deleting)
+
     def resized(self, capacity: int, new_id: Callable[[], str]) -> GroupRecord:
         """With new ids up to ``capacity``, or with the youngest members beyond it doomed."""
         kept = dict(list(self.members.items())[:capacity])

@@ -1,7 +1,8 @@
 """PutCloudWatchMetric: one per load balancer, carries its VMs' counters to CloudWatch (spec/elb-control-plane 4.12).
 
 A VM collects for a minute and keeps its counts until they are acknowledged, so no count is lost on the way and none is
-counted twice.
+counted twice. A VM that served nobody has nothing to publish and reports every fourth minute; how many instances are
+healthy is published for all load balancers by the service's health check.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from elbflow.contract.activities import ServingVm, VmMetrics
 from elbflow_decider.workflows import vm_loops
 
 PERIOD_S = 60.0
-MOST_REPORTS = 60
-MOST_EVENTS = 1000
+MOST_REPORTS = 30
+MOST_EVENTS = 500
 """Beyond what so many reports take: a run should end behind a report, not amid one."""
 
 REFRESH = timedelta(minutes=30)

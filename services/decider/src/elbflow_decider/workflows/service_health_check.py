@@ -2,7 +2,7 @@
 
 ::
 
-    keep workflows running ──> check VMs ──> check backends ──> clean up ──> recycle
+    keep workflows running ──> check VMs ──> check backends ──> publish health ──> clean up ──> recycle
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ STEPS: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (
     ("run_continuous_workflows", activities.run_continuous_workflows),
     ("check_vms", activities.check_vms),
     ("check_backends", activities.check_backends),
+    ("put_cloudwatch_instance_health", activities.put_cloudwatch_instance_health),
     ("cleanup_vms", activities.cleanup_vms),
     ("recycle_failed_vms", activities.recycle_failed_vms),
 )

@@ -13,8 +13,8 @@ from elbflow.contract import activities
 from elbflow.contract.activities import ServingVm
 from elbflow.contract.document import LoadBalancerKey
 
-MOST_EVENTS = 500
-"""History length after which a continuous workflow continues as new."""
+MOST_EVENTS = 250
+"""History length after which a continuous workflow continues as new: every decision reads the history again."""
 
 _MOST_REASON = 200
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 import random
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -87,16 +88,24 @@ class EngineHost:
         self._commit(transition)
         return self._answer(transition)
 
-    async def poll(self, operation: str, params: core.Object) -> dict[str, Any]:
-        """A long poll; raises as :meth:`call`. Cancelled, it leaves its place; a task already on its way goes back."""
+    async def poll(self, operation: str, params: core.Object, *, hold_s: float = math.inf) -> dict[str, Any]:
+        """A long poll; raises as :meth:`call`. Cancelled, it leaves its place; a task already on its way goes back.
+
+        ``hold_s`` may shorten the hold, never prolong it.
+        """
         self._check()
         waiter = next(self._waiters)
         outcome = self._engine.poll(self._account, operation, params, self.now(), waiter)
         if isinstance(outcome, core.Transition):
             self._commit(outcome)
             return self._handed_out(outcome)
-        met = await self._wait(waiter, operation, params)
+        met = await self._wait(waiter, operation, params, hold_s)
         return dict(core.empty_poll(operation)) if met is None else self._handed_out(met)
+
+    def backlog(self, operation: str, params: core.Object) -> tuple[int, float]:
+        """Tasks left on the list of a poll, and for how many seconds the next one has been. Raises as :meth:`call`."""
+        self._check()
+        return self._engine.backlog(self._account, operation, params, self.now())
 
     def take_back(self, token: str) -> bool:
         """Nobody received the task of this recent answer: un-start it. False when it is too late for that."""
@@ -179,11 +188,11 @@ class EngineHost:
         self._down = False
         self._check()
 
-    async def _wait(self, waiter: int, operation: str, params: core.Object) -> core.Transition | None:
+    async def _wait(self, waiter: int, operation: str, params: core.Object, most_s: float) -> core.Transition | None:
         future: asyncio.Future[core.Transition | None] = asyncio.get_running_loop().create_future()
         self._parked[waiter] = _Poll(operation, params, future)
         hold_s = max(0.0, self.hold_s + self._rng.uniform(-HOLD_JITTER_S, HOLD_JITTER_S))
-        hold = self._spawn(self._end_hold(waiter, hold_s))
+        hold = self._spawn(self._end_hold(waiter, min(hold_s, most_s)))
         try:
             return await future
         except asyncio.CancelledError:

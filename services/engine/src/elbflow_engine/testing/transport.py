@@ -11,6 +11,7 @@ from typing import Any
 
 from elbflow import clock as clocks
 from elbflow.swf import classify, errors
+from elbflow.swf import hints as telling
 from elbflow.swf.metrics import CallCounter
 from elbflow.swf.parse import Wire
 from elbflow.swf.retry import RetryPlan
@@ -20,6 +21,7 @@ from elbflow_engine import core, wire
 from elbflow_engine.testing import faults
 from elbflow_engine.testing.faults import FaultSchedule
 from elbflow_engine.testing.host import EngineDied, EngineDown, EngineHost
+from elbflow_engine.wire import hints, protocol
 
 
 class InProcessTransport(Transport):
@@ -33,9 +35,12 @@ class InProcessTransport(Transport):
         )
         self._host = host
         self._faults = schedule or FaultSchedule(rng, active=False)
+        self._scaling = hints.Scaling()
+        self.capabilities = telling.capabilities({telling.CAPABILITIES_HEADER: protocol.CAPABILITIES})
         self._copies: dict[tuple[str, str, str], list[Wire]] = {}
 
     async def _once(self, _client: Any, operation: str, members: dict[str, Any]) -> Wire:
+        telling.goes_to(self.capabilities)
         polls = operation.startswith("PollFor") and "nextPageToken" not in members
         fate = self._faults.draw(self._host.hold_s if polls else 0.0)
         if fate.request_delay_s:
@@ -118,7 +123,7 @@ class InProcessTransport(Transport):
         try:
             params = wire.inputs().read(operation, _json(members))
             if operation.startswith("PollFor") and "nextPageToken" not in params:
-                return await self._host.poll(operation, params)
+                return await self._poll(operation, params)
             return self._host.call(operation, params)
         except core.Fault as fault:
             raise classify.coded(fault.code, fault.message, operation) from fault
@@ -130,6 +135,20 @@ class InProcessTransport(Transport):
             raise classify.coded("ValidationException", str(error), operation) from error
         except wire.SerializationError as error:
             raise classify.coded("SerializationException", str(error), operation) from error
+
+    async def _poll(self, operation: str, params: core.Object) -> Wire:
+        """A poll with the hints that the server would exchange."""
+        begun = self._clock.monotonic()
+        answer = await self._host.poll(
+            operation, params, hold_s=hints.hold_s(telling.wished().get(telling.MAX_HOLD_HEADER))
+        )
+        headers = {telling.CAPABILITIES_HEADER: protocol.CAPABILITIES}
+        if not self._host.down:
+            now = self._clock.monotonic()
+            backlog = hints.Backlog(*self._host.backlog(operation, params))
+            task_list = (operation, str(params["domain"]), str(params["taskList"]))
+            headers |= self._scaling.headers(task_list, now - begun, backlog, now)
+        return answer | {"ResponseMetadata": {"HTTPHeaders": headers}}
 
 
 def _json(value: Any) -> core.Json:

@@ -181,9 +181,7 @@ class Endpoint:
         except core.Fault:
             return _NOTHING
         task_list = (owner, operation, str(params["domain"]), str(params["taskList"]))
-        scale = self._scaling.advice(task_list, waited_s, backlog, self._loop.time())
-        told = {hints.BACKLOG_HEADER: str(backlog)}
-        return told if scale is None else told | {hints.SCALE_HEADER: f"{scale:+d}" if scale else "0"}
+        return self._scaling.headers(task_list, waited_s, backlog, self._loop.time())
 
     def _refuse(self, exchange: _Exchange, error: Exception) -> messages.Answer:
         refused = protocol.refusal(error)

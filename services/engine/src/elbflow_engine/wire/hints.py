@@ -40,6 +40,12 @@ class Scaling:
     def __init__(self) -> None:
         self._given: dict[tuple[str, ...], tuple[int, int]] = {}
 
+    def headers(self, task_list: tuple[str, ...], waited_s: float, backlog: Backlog, now: float) -> dict[str, str]:
+        """The hints for one poll as headers; see :meth:`advice`."""
+        told = {BACKLOG_HEADER: str(backlog)}
+        scale = self.advice(task_list, waited_s, backlog, now)
+        return told if scale is None else told | {SCALE_HEADER: f"{scale:+d}" if scale else "0"}
+
     def advice(self, task_list: tuple[str, ...], waited_s: float, backlog: Backlog, now: float) -> int | None:
         """+1 for more polls, -1 for fewer, 0 for as many as there are; None for no hint.
 

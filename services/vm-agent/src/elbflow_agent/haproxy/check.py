@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 from elbflow import errors
+from elbflow_agent.haproxy import commands
 
 _TIMEOUT_S = 20.0
 _LONGEST_REASON = 600
+_LONGEST_OUTPUT = 1 << 20
 
 
 class InvalidConfiguration(errors.Permanent):
@@ -31,22 +34,13 @@ async def check(binary: str, configuration: Path) -> None:
 
 async def run(*command: str, timeout_s: float) -> tuple[int, str]:
     """Run a short-lived command; its exit code and what it printed."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        async with asyncio.timeout(timeout_s):
-            output, _ = await process.communicate()
-    except TimeoutError as error:
-        raise CheckTimedOut(f"{command[0]} {command[1]} did not finish in {timeout_s:g} s") from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return int(process.returncode or 0), output.decode(errors="replace")
+    with os.fdopen(os.memfd_create("output"), "rb") as output:
+        try:
+            code = await commands.run(command, output=output.fileno(), timeout_s=timeout_s)
+        except TimeoutError as error:
+            raise CheckTimedOut(f"{command[0]} {command[1]} did not finish in {timeout_s:g} s") from error
+        text = await asyncio.to_thread(os.pread, output.fileno(), _LONGEST_OUTPUT, 0)
+        return code, text.decode(errors="replace")
 
 
 def reason(output: str, code: int) -> str:

@@ -17,7 +17,7 @@ import structlog
 
 from elbflow import clock, errors
 from elbflow_agent import files
-from elbflow_agent.haproxy import check, place, processes, running, runtime
+from elbflow_agent.haproxy import check, commands, place, processes, running, runtime
 
 _log = structlog.get_logger(__name__)
 _START_S = 20.0
@@ -67,23 +67,13 @@ class Master:
         Cancellation leaves HAProxy either not started or running, to be found by :meth:`adopt` and :meth:`stop`.
         """
         await self._remove_remains()
-        spawning = asyncio.create_task(self._spawn(), name="haproxy-start")
+        starting = asyncio.create_task(self._come_up(), name="haproxy-start")
         try:
-            code = await asyncio.shield(spawning)
+            return await asyncio.shield(starting)
         except asyncio.CancelledError:
             # A daemon that comes up after everybody has left would be nobody's.
-            await asyncio.wait({spawning})
+            await asyncio.wait({starting})
             raise
-        if code != 0:
-            output = await files.read(self._where.log) or b""
-            raise StartFailed(check.reason(output.decode(errors="replace"), code))
-        deadline = self._clock.monotonic() + _ANSWER_S
-        while self._clock.monotonic() < deadline:
-            found = await self.adopt()
-            if found is not None and await self._serving_pid() == found.worker:
-                return found
-            await self._clock.sleep(_POLL_S)
-        raise StartFailed(f"HAProxy does not answer {_ANSWER_S:g} s after its start")
 
     async def reload(self, tag: str) -> running.Processes:
         """Load the configuration in place, whose version tag is ``tag``, and wait until its worker serves.
@@ -128,26 +118,37 @@ class Master:
             processes.send(pid, signal.SIGKILL, group=True)
             await processes.exited_within(pid, _TERMINATE_S)
 
+    async def _come_up(self) -> running.Processes:
+        code = await self._spawn()
+        if code != 0:
+            output = await files.read(self._where.log) or b""
+            raise StartFailed(check.reason(output.decode(errors="replace"), code))
+        deadline = self._clock.monotonic() + _ANSWER_S
+        while self._clock.monotonic() < deadline:
+            found = await self.adopt()
+            if found is not None and await self._serving_pid() == found.worker:
+                return found
+            await self._clock.sleep(_POLL_S)
+        raise StartFailed(f"HAProxy does not answer {_ANSWER_S:g} s after its start")
+
     async def _spawn(self) -> int:
         where = self._where
         # The daemon keeps this file open as its standard error, so it must not be a pipe.
         with await asyncio.to_thread(_open_private, where.log) as output:
-            process = await asyncio.create_subprocess_exec(
+            command = (
                 self._binary,
                 *("-W", "-D", "-f", str(where.configuration), "-p", str(where.pid_file)),
                 *("-S", f"{where.master_socket},mode,600"),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                env={"PATH": _SEARCH_PATH},  # credentials in our environment are none of HAProxy's business
             )
             try:
-                async with asyncio.timeout(_START_S):
-                    return await process.wait()
+                return await commands.run(
+                    command,
+                    output=output.fileno(),
+                    timeout_s=_START_S,
+                    environment={"PATH": _SEARCH_PATH},  # credentials in ours are none of HAProxy's business
+                    own_session=True,
+                )
             except TimeoutError as error:
-                process.kill()
-                await process.wait()
                 raise StartFailed(f"HAProxy did not come up in {_START_S:g} s") from error
 
     async def _request_reload(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from elbflow.swf import model, parse
+from elbflow.swf.hints import Hints
 from elbflow.swf.transport import Transport
 
 PAGE_SIZE = 1000
@@ -18,14 +19,24 @@ class PollOperations:
         self._transport = transport
 
     async def poll_for_decision_task(
-        self, task_list: model.TaskList, *, identity: str, start_at_previous: bool = False
+        self,
+        task_list: model.TaskList,
+        *,
+        identity: str,
+        start_at_previous: bool = False,
+        hold_s: float | None = None,
+        hints: Hints | None = None,
     ) -> model.DecisionTask | None:
         members = _poll_members(task_list, identity) | _decision_members(start_at_previous)
-        return parse.decision_task(await self._transport.poll("PollForDecisionTask", members))
+        answer = await self._transport.poll("PollForDecisionTask", members, hold_s=hold_s, hints=hints)
+        return parse.decision_task(answer)
 
-    async def poll_for_activity_task(self, task_list: model.TaskList, *, identity: str) -> model.ActivityTask | None:
+    async def poll_for_activity_task(
+        self, task_list: model.TaskList, *, identity: str, hold_s: float | None = None, hints: Hints | None = None
+    ) -> model.ActivityTask | None:
         members = _poll_members(task_list, identity)
-        return parse.activity_task(await self._transport.poll("PollForActivityTask", members))
+        answer = await self._transport.poll("PollForActivityTask", members, hold_s=hold_s, hints=hints)
+        return parse.activity_task(answer)
 
     async def decision_task_page(
         self, task_list: model.TaskList, page_token: str, *, identity: str, start_at_previous: bool = False

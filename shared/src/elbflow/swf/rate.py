@@ -1,4 +1,4 @@
-"""How many polls may be issued per second (spec/swf-long-poll-scale 5.6, 5.7). Pure."""
+"""How many calls of one kind may be sent per second (spec/swf-long-poll-scale 5.6, 5.7). Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ HALVE_AT_MOST_EVERY_S = 1.0
 
 @dataclass(slots=True)
 class RateGovernor:
-    """Token bucket for one kind of poll; holds one second's worth.
+    """Token bucket for one kind of call, with a rate that follows what the account's quota leaves to this process.
 
-    ``configured`` is this process's share of the account's quota in polls per second. Throttling halves the rate
-    (several polls throttled together count once), each clean ten seconds give back 5 % of the configured rate.
+    ``configured`` is this process's share of the account's quota in calls per second, ``burst`` what it may save up
+    (default: one second's worth). Throttling halves both and empties the bucket, for the account's is empty too;
+    several calls throttled together count once. Each clean ten seconds give back 5 % of what is configured.
     """
 
     configured: float
+    burst: float | None = None
     rate: float = field(init=False)
     _tokens: float = field(init=False)
     _filled_at: float = 0.0
@@ -28,10 +30,11 @@ class RateGovernor:
         self.rate = self.configured
         self._tokens = self._capacity
 
-    def ready_at(self, now: float) -> float:
-        """Instant of the next token; not later than ``now`` when there is one."""
+    def ready_at(self, now: float, ahead: int = 0) -> float:
+        """Instant of the next token that ``ahead`` others leave; not later than ``now`` when there is one."""
         self._fill(now)
-        return now if self._tokens >= 1.0 else now + (1.0 - self._tokens) / self.rate
+        lacking = 1.0 + ahead - self._tokens
+        return now if lacking <= 0.0 else now + lacking / self.rate
 
     def take(self, now: float) -> None:
         """Use the token that :meth:`ready_at` promised."""
@@ -39,16 +42,17 @@ class RateGovernor:
         self._tokens -= 1.0
 
     def throttled(self, now: float) -> None:
-        """The endpoint refused a poll because of its rate."""
+        """The endpoint refused a call because of its rate."""
         self._fill(now)
         if now - self._changed_at >= HALVE_AT_MOST_EVERY_S:
             self.rate = max(min(MIN_RATE, self.configured), self.rate / 2)
             self._changed_at = now
-        self._tokens = min(self._tokens, self._capacity)
+        self._tokens = min(self._tokens, 0.0)
 
     @property
     def _capacity(self) -> float:
-        return max(1.0, self.rate)
+        burst = self.configured if self.burst is None else self.burst
+        return max(1.0, burst * self.rate / self.configured)
 
     def _fill(self, now: float) -> None:
         self._recover(now)

@@ -1,0 +1,106 @@
+"""Which of several endpoints to use (spec/swf-long-poll-scale 5.9). Pure: time comes in as an argument.
+
+The first endpoint, in the order of preference, that is believed to answer is used for everything. One that does not
+accept a connection is out at once, one that breaks connections or answers with server errors after five of these in
+a row. It is back when it has answered for 15 s, or at once when no other is left.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from elbflow.swf import errors
+
+BREAK_AFTER = 5
+GOOD_FOR_S = 15.0
+
+
+@dataclass(slots=True)
+class Health:
+    """What is believed of one endpoint.
+
+    ``good_since`` is the first of the answers it gave in a row while out, ``life`` how often it came back: what began
+    in an earlier life tells nothing of this one.
+    """
+
+    is_up: bool = True
+    faults: int = 0
+    good_since: float | None = None
+    life: int = 0
+
+
+class Choice:
+    """Endpoints by their number in the order of preference."""
+
+    def __init__(self, count: int) -> None:
+        self.health = [Health() for _ in range(count)]
+
+    def pick(self, tried: Collection[int] = ()) -> int | None:
+        """The endpoint to use now, none of ``tried``: the best that is up, or the best at all when none is up."""
+        up = [number for number, health in enumerate(self.health) if health.is_up]
+        left = (number for number in (up or range(len(self.health))) if number not in tried)
+        return next(left, None)
+
+    def down(self) -> list[int]:
+        """Endpoints that are believed not to answer."""
+        return [number for number, health in enumerate(self.health) if not health.is_up]
+
+    def failed(self, number: int, fault: errors.SwfError, life: int) -> bool:
+        """A call that began in ``life`` met an endpoint fault; True when the endpoint is given up for it."""
+        health = self.health[number]
+        if life != health.life:
+            return False
+        health.faults += 1
+        health.good_since = None
+        refused = isinstance(fault, errors.ConnectFailed)
+        if not health.is_up or not (refused or health.faults >= BREAK_AFTER):
+            return False
+        health.is_up = False
+        return True
+
+    def answered(self, number: int, now: float) -> bool:
+        """The endpoint answered something; True when it is used again from now on."""
+        health = self.health[number]
+        health.faults = 0
+        if health.is_up:
+            return False
+        if health.good_since is None:
+            health.good_since = now
+        alone = not any(other.is_up for other in self.health)
+        if not alone and now - health.good_since < GOOD_FOR_S:
+            return False
+        health.is_up, health.good_since = True, None
+        health.life += 1
+        return True
+
+
+def by_preference(urls: Iterable[str]) -> tuple[str, ...]:
+    """``urls`` without repetitions in their order, but those of this machine first."""
+    distinct = dict.fromkeys(urls)
+    return tuple(sorted(distinct, key=lambda url: not is_local(url)))
+
+
+def is_local(url: str) -> bool:
+    """Whether ``url`` names this machine: its host name, or an address that it can bind. Asks no name server."""
+    host = urlsplit(url).hostname or ""
+    if host in ("localhost", socket.gethostname().lower()):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or _can_bind(address)
+
+
+def _can_bind(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((str(address), 0))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,118 @@
+"""Both ways to send, end to end: real signatures, TLS, headers of our own, and the setting that chooses."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+import structlog
+from tests.integration.swf import bytes_server
+from tests.integration.swf.bytes_server import http
+from tests.integration.swf.responder import Connect, Responder
+
+from elbflow import clock, service, swf
+from elbflow_engine import embedded
+
+ACTIVITIES = swf.TaskList(swf.TaskKind.ACTIVITY, "domain", "list")
+TYPE = swf.TypeId("type", "1")
+ONCE = swf.RetryPlan(attempts=1)
+
+both_paths = pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "stock"])
+
+
+@both_paths
+async def test_the_engine_verifies_signatures(fast_path: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = service.StaticKeys([service.Credential("AKIDEXAMPLE", "secret-of-the-test", "111122223333", "token", True)])
+    auth = service.Verifier(keys, service="swf", clock=clock.SystemClock())
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
+    async with embedded.engine(auth=auth) as url:
+        settings = swf.ClientSettings(endpoint_url=url, fast_path=fast_path)
+        async with swf.Client.open(settings) as client:
+            await client.register_domain("domain", retention_days=1)
+            await client.register_workflow_type("domain", TYPE, task_list="list", child_policy="TERMINATE")
+            with pytest.raises(swf.AlreadyExists):
+                await client.register_domain("domain", retention_days=1)
+            with pytest.raises(swf.DefaultUndefined):
+                await client.start_workflow_execution("domain", "w", TYPE, input="ä☃")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+        async with swf.Client.open(settings, retries=ONCE) as client:
+            with pytest.raises(swf.Unauthenticated):
+                await client.count_pending_tasks(ACTIVITIES)
+
+
+async def _certificate(directory: Path) -> Path:
+    """A certificate for localhost, with its key, in one file."""
+    made, key = directory / "certificate.pem", directory / "key.pem"
+    await asyncio.to_thread(
+        subprocess.run,
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+            *("-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+            *("-keyout", str(key), "-out", str(made)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    made.write_text(made.read_text() + key.read_text())
+    return made
+
+
+async def test_certificates_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = await _certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    async with bytes_server.serving(context) as server:
+        server.answer = http(200, b'{"count": 3}')
+        for fast_path in (True, False):
+            settings = swf.ClientSettings(endpoint_url=server.url, fast_path=fast_path)
+            monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+            async with swf.Client.open(settings, retries=ONCE) as client:
+                with pytest.raises(swf.ConnectFailed, match="SSL"):
+                    await client.count_pending_tasks(ACTIVITIES)
+            monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+            async with swf.Client.open(settings, retries=ONCE) as client:
+                assert await client.count_pending_tasks(ACTIVITIES) == 3
+    assert b"accept-encoding: gzip" in server.heads[0].lower()
+    assert len(server.heads) == 2
+
+
+@both_paths
+async def test_the_wish_for_a_hold_is_sent_and_signed(fast_path: bool) -> None:
+    async with bytes_server.serving() as server:
+        server.answer = http(200, b"{}", {"X-Swf-Capabilities": "hold-hint", "X-Swf-Backlog": "3;age=1500"})
+        settings = swf.ClientSettings(endpoint_url=server.url, fast_path=fast_path)
+        async with swf.Client.open(settings) as client:
+            for _ in range(2):
+                hints = swf.Hints()
+                assert await client.poll_for_activity_task(ACTIVITIES, identity="me", hold_s=9.5, hints=hints) is None
+    first, second = (head.lower() for head in server.heads)
+    assert b"x-swf-max-hold" not in first
+    assert b"\r\nx-swf-max-hold: 10\r\n" in second
+    assert b";x-swf-max-hold," in second.partition(b"signedheaders=")[2]
+    assert (hints.backlog, hints.oldest_s, hints.asked_s) == (3, 1.5, 10)
+
+
+async def test_the_setting_chooses_the_path(connect: Connect, responder: Responder) -> None:
+    for fast_path in (True, False):
+        async with connect(fast_path=fast_path) as client:
+            await client.respond_activity_task_completed("t")
+    fast, stock = responder.headers
+    assert "amz-sdk-invocation-id" not in fast
+    assert "amz-sdk-invocation-id" in stock
+    for name in ("X-Amz-Target", "Content-Type", "User-Agent", "Host", "Content-Length", "Accept-Encoding"):
+        assert fast[name] == stock[name]
+
+
+async def test_a_proxy_turns_it_off_with_one_line(
+    responder: Responder, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", responder.url)
+    monkeypatch.setenv("no_proxy", "")
+    with structlog.testing.capture_logs() as logs:
+        async with connect() as client:
+            await client.respond_activity_task_completed("t")
+    assert [entry["event"] for entry in logs] == ["swf_fast_path_off"]
+    assert "amz-sdk-invocation-id" in responder.headers[0]

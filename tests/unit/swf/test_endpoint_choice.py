@@ -1,0 +1,71 @@
+"""Which of several endpoints is used: decided from faults and answers alone (spec/swf-long-poll-scale 5.9)."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from elbflow import swf
+from elbflow.swf.endpoint_choice import BREAK_AFTER, GOOD_FOR_S, Choice, by_preference, is_local
+
+REFUSED = swf.ConnectFailed()
+
+
+def test_the_first_is_used_until_it_accepts_no_connection() -> None:
+    choice = Choice(3)
+    assert choice.pick() == 0
+    assert choice.failed(0, REFUSED, life=0)
+    assert not choice.failed(0, REFUSED, life=0), "it is given up once"
+    assert (choice.pick(), choice.down()) == (1, [0])
+
+
+@pytest.mark.parametrize("fault", [swf.Unavailable(), swf.Ambiguous()], ids=["server", "lost"])
+def test_other_faults_count_when_nothing_is_answered_between(fault: swf.SwfError) -> None:
+    choice = Choice(2)
+    for _ in range(BREAK_AFTER - 1):
+        assert not choice.failed(0, fault, life=0)
+    choice.answered(0, 0.0)
+    for _ in range(BREAK_AFTER - 1):
+        assert not choice.failed(0, fault, life=0)
+    assert choice.failed(0, fault, life=0)
+    assert choice.pick() == 1
+
+
+def test_it_is_back_after_fifteen_seconds_of_answers() -> None:
+    choice = Choice(2)
+    choice.failed(0, REFUSED, life=0)
+    assert not choice.answered(0, 100.0)
+    choice.failed(0, REFUSED, life=0)
+    assert not choice.answered(0, 110.0)
+    assert not choice.answered(0, 110.0 + GOOD_FOR_S - 0.1), "a fault between starts the time anew"
+    assert choice.answered(0, 110.0 + GOOD_FOR_S)
+    assert choice.pick() == 0
+
+
+def test_what_began_before_it_came_back_tells_nothing() -> None:
+    choice = Choice(2)
+    choice.failed(0, REFUSED, life=0)
+    choice.answered(0, 0.0)
+    choice.answered(0, GOOD_FOR_S)
+    assert choice.health[0].life == 1
+    assert not choice.failed(0, REFUSED, life=0)
+    assert choice.pick() == 0
+    assert choice.failed(0, REFUSED, life=1)
+
+
+def test_when_none_is_left_all_are_tried_and_the_first_answer_counts_at_once() -> None:
+    choice = Choice(2)
+    choice.failed(0, REFUSED, life=0)
+    choice.failed(1, REFUSED, life=0)
+    assert [choice.pick(), choice.pick({0}), choice.pick({0, 1})] == [0, 1, None]
+    assert choice.answered(1, 5.0)
+    assert (choice.pick(), choice.down()) == (1, [0])
+
+
+def test_endpoints_of_this_machine_come_first_and_none_twice() -> None:
+    far, other = "http://192.0.2.1:8080", "http://swf.example.org"
+    here, named = "http://127.0.0.1:1", f"http://{socket.gethostname()}:2"
+    assert by_preference([far, here, other, named, far]) == (here, named, far, other)
+    assert is_local("https://[::1]:443")
+    assert is_local("http://LOCALHOST")
