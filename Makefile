@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA_DIR ?= data
 BASE_PORT ?= 8700
+SECONDS_EACH ?= 3600
 
 SOURCES := shared/src $(wildcard services/*/src)
 # These start processes of their own and measure time, so they run alone, after the others.
@@ -14,7 +15,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo up check test bench bench-idle clean
+.PHONY: help setup setup-tests demo up check test bench bench-idle scale soak clean
 
 help: ## Show this
 	@echo 'elbflow: an AWS Classic ELB compatible load balancer on SWF workflows and HAProxy.'
@@ -51,11 +52,19 @@ test: setup-tests ## All tests; for one of them: .venv/bin/pytest tests/unit/ser
 	done; \
 	exit $$status
 
-bench: setup ## How fast the engine is, against moto and against the limits (about a quarter of an hour)
-	$(BIN)/python -m tests.bench.engine_all
+bench: setup ## How fast it is, beside others and beside the limits (over half an hour; SUITE=engine or polling: half of it)
+	$(BIN)/python -m tests.bench.everything $(if $(SUITE),--suite $(SUITE)) $(if $(RESULTS),--results $(RESULTS))
 
 bench-idle: setup ## What an idle load balancer costs, in SWF calls, CPU and memory (about 6 minutes)
 	$(BIN)/python -m tests.bench.idle_cost
+
+scale: setup ## 10, 50 and 300 load balancers of two VMs under change (a quarter of an hour; SIZES=10,50: the short form)
+	$(BIN)/python -m tests.scale.load_balancers $(if $(SIZES),--sizes $(SIZES)) $(if $(RESULTS),--results $(RESULTS))
+
+soak: setup ## Polls, engine and wire under faults for hours; SECONDS_EACH=60 is a short one
+	$(BIN)/python -m tests.soak.polling_invariants --seconds $(SECONDS_EACH)
+	$(BIN)/python -m tests.soak.engine_fuzz --seconds $(SECONDS_EACH)
+	$(BIN)/python -m tests.soak.engine_kill --kills 100
 
 clean: ## Remove .venv, caches and build output; keeps data
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist .coverage*

@@ -7,6 +7,7 @@ a real request through each VM was answered by a back end.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -94,21 +95,19 @@ async def at_rate(fleet: Fleet, spare: str, *, count: int, rate: float) -> list[
 
 
 def plan(names: list[str], pairs: tuple[tuple[Change, Change], ...], count: int) -> Iterator[tuple[str, Change]]:
-    """The same mix for every size: all kinds equally often, and as many taken back as done.
+    """The same mix for every size: all kinds equally often, one beside the other, and as many taken back as done.
 
     Load balancers that get changes lie evenly among all, each as late again as possible.
     """
     chosen = max(1, min(len(names), count // (2 * len(pairs))))
     picked = [names[number * len(names) // chosen] for number in range(chosen)]
     made = 0
-    while True:
-        for turn in (0, 1):
-            for pair in pairs:
-                for name in picked:
-                    if made == count:
-                        return
-                    made += 1
-                    yield name, pair[turn]
+    for turn in itertools.count():
+        for place, name in enumerate(picked):
+            if made == count:
+                return
+            made += 1
+            yield name, pairs[(place + turn // 2) % len(pairs)][turn % 2]
 
 
 async def _one(fleet: Fleet, name: str, change: Change, http: aiohttp.ClientSession) -> Proof:

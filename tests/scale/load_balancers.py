@@ -49,8 +49,8 @@ class Options:
     sizes: tuple[int, ...] = (10, 50, 300)
     vms: int = 2
     changes: int = 240
-    rate: float = 4.0
-    idle_s: float = 60.0
+    rate: float = 2.0
+    idle_s: float = 120.0
     interval_s: int = 30
     results: Path | None = None
 

@@ -36,6 +36,8 @@ from elbflow.polling.timers import LaneTimers
 from elbflow.polling.verdict import Verdict
 from elbflow.tasks import Supervisor
 
+MOST_PER_PASS = 32
+
 _log = structlog.get_logger(__name__)
 
 
@@ -64,7 +66,7 @@ class Core:
         self._serials = itertools.count(1)
         self._timers = LaneTimers()
         self._pulse = Pulse(self._stalled)
-        self._pass_due = False
+        self._pass_due = self._has_more = False
         self._is_halted = False
         self._ever_answered = False
         self._short_of_rate: frozenset[swf.TaskKind] = frozenset()
@@ -181,12 +183,15 @@ class Core:
         self.inflight.stalled(self._clock.monotonic())
 
     def _pass(self) -> None:
+        self._has_more = False
         try:
             if not self._is_halted:
                 self._pulse.check()
                 self._make_pass(self._clock.monotonic())
         finally:
             self._pass_due = False
+        if self._has_more:
+            self.wake()
 
     def _make_pass(self, now: float) -> None:
         """Give up what is dead, queue lanes whose time has come, issue polls, set the alarm for what comes next."""
@@ -210,9 +215,14 @@ class Core:
             self._alarm.set(min(ahead))
 
     def _issue_polls(self, now: float) -> float | None:
-        """Issue all polls that may go out now; returns when the next rate token comes, if that is what is missing."""
+        """Issue polls that may go out now; returns when the next rate token comes, if that is what is missing.
+
+        Sending is the dearest thing a poll does, so a turn of the loop begins a few; the next pass goes on.
+        """
         tokens = {kind: governor.ready_at(now) for kind, governor in self.feedback.governors.items()}
-        while not self.budget.is_full and self.feedback.breaker.may_issue(now):
+        for _ in range(MOST_PER_PASS):
+            if self.budget.is_full or not self.feedback.breaker.may_issue(now):
+                return None
             ready = [kind for kind, at in tokens.items() if at <= now]
             lane = self.waiting.take(ready, self.has_room, now, self.sharing.spare)
             if lane is None:
@@ -222,6 +232,7 @@ class Core:
             if self._may_poll(lane, now):
                 self._issue(lane, now)
                 tokens[lane.kind] = self.feedback.governors[lane.kind].ready_at(now)
+        self._has_more = True
         return None
 
     def _may_poll(self, lane: LaneState, now: float) -> bool:

@@ -1,7 +1,9 @@
-"""Every benchmark of the engine, one after the other, and one table of all figures at the end.
+"""Every benchmark, one after the other, and one table of all figures at the end.
 
-python -m tests.bench.engine_all            (about a quarter of an hour)
-python -m tests.bench.engine_all --quick    (shows that they run)
+python -m tests.bench.everything                     (over half an hour)
+python -m tests.bench.everything --suite polling     (what the long polls cost; a good quarter of an hour)
+python -m tests.bench.everything --results DIR       (also keeps the points of the curves: see tests.bench.charts)
+python -m tests.bench.everything --quick             (shows that they run)
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from tests.bench import engine_figures as figures
 ROOT = Path(__file__).parents[2]
 JOURNAL = "journal_commits"
 JOURNAL_HEADER = "| ours against |"
-MODULES = (
+ENGINE = (
     "engine_cycles",
     "engine_parked",
     JOURNAL,
@@ -29,19 +31,32 @@ MODULES = (
     "engine_timers",
     "engine_echo",
 )
+CHARTED = ("polling_parked", "polling_early", "polling_herd", "polling_burst")
+POLLING = (
+    "scheduler_cost",
+    "client_cost",
+    *CHARTED,
+    "polling_rotation",
+    "polling_tenants",
+    "polling_disconnects",
+)
+SUITES = {"engine": ENGINE, "polling": POLLING}
+MODULES = (*ENGINE, *POLLING)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", nargs="+", choices=MODULES, default=MODULES)
+    parser.add_argument("--suite", choices=SUITES)
+    parser.add_argument("--only", nargs="+", choices=MODULES)
+    parser.add_argument("--results", type=Path, metavar="DIR", help="write the points of the charts there")
     options = parser.parse_args()
     rows: list[str] = []
     failed: list[str] = []
     began = time.monotonic()
-    for module in options.only:
+    for module in options.only or SUITES.get(options.suite, MODULES):
         figures.say(f"\n== {module}")
-        code, found = run(module, quick=options.quick)
+        code, found = run(module, quick=options.quick, results=options.results)
         rows += found
         if code or not found:
             failed.append(module)
@@ -52,10 +67,12 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def run(module: str, *, quick: bool) -> tuple[int, Sequence[str]]:
+def run(module: str, *, quick: bool, results: Path | None = None) -> tuple[int, Sequence[str]]:
     """Run one benchmark in a process of its own, show its output as it comes; its exit code and its rows."""
     lines: list[str] = []
-    with subprocess.Popen(command(module, quick=quick), stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    with subprocess.Popen(
+        command(module, quick=quick, results=results), stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
         assert process.stdout is not None
         for line in process.stdout:
             lines.append(line.rstrip("\n"))
@@ -63,10 +80,11 @@ def run(module: str, *, quick: bool) -> tuple[int, Sequence[str]]:
     return process.returncode, rows_of(module, lines)
 
 
-def command(module: str, *, quick: bool) -> Sequence[str]:
+def command(module: str, *, quick: bool, results: Path | None = None) -> Sequence[str]:
     """The command line of one benchmark."""
     fast = ["--seconds", "0.05", "--rounds", "1"] if module == JOURNAL else ["--quick"]
-    return [sys.executable, "-m", f"tests.bench.{module}", *(fast if quick else [])]
+    kept = [] if results is None or module not in CHARTED else ["--results", str(results)]
+    return [sys.executable, "-m", f"tests.bench.{module}", *(fast if quick else []), *kept]
 
 
 def rows_of(module: str, lines: Sequence[str]) -> Sequence[str]:
