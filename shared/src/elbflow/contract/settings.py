@@ -18,6 +18,7 @@ from elbflow.contract import names
 
 POLL = "PollForActivityTask"
 """Its quota is that of every kind of poll."""
+PAGED_POLL = "PollForDecisionTask"
 DATA_CONNECTIONS = 32
 """Connections for short calls that every process has."""
 
@@ -52,12 +53,15 @@ class SwfSettings(pydantic.BaseModel):
     swf_quota_scale: float | None = Field(
         None,
         ge=0,
+        allow_inf_nan=False,
         description="How the account's quotas compare with Amazon's published ones; 0 lifts all limits. "
         "When not given: 1 for aws, 0.1 for eucalyptus, 0 for local",
     )
 
     @pydantic.model_validator(mode="after")
-    def _possible_shares(self) -> Self:
+    def _possible(self) -> Self:
+        if self.swf_endpoint and not self._endpoints():
+            raise ValueError(f"swf_endpoint={self.swf_endpoint!r} names no endpoint; leave it out for AWS's own")
         self.quotas()
         return self
 
@@ -98,7 +102,7 @@ class SwfSettings(pydantic.BaseModel):
 
     @property
     def _kind(self) -> polling.EndpointKind:
-        return self.swf_endpoint_kind or ("aws" if self.swf_endpoint is None else "local")
+        return self.swf_endpoint_kind or ("local" if self._endpoints() else "aws")
 
     def client_settings(self) -> swf.ClientSettings:
         """How to reach the endpoint."""
@@ -132,9 +136,11 @@ class WorkerSettings(TaskListSettings):
 
 def _shares(value: str) -> dict[str, float]:
     """``StartWorkflowExecution=0.1,SignalWorkflowExecution=0.2`` as a mapping; ``ValueError`` says what is wrong."""
-    shares = {}
+    shares: dict[str, float] = {}
     for part in filter(None, map(str.strip, value.split(","))):
         operation, _, share = part.partition("=")
+        if operation.strip() == PAGED_POLL:
+            raise ValueError(f"the part of both polls is that of {POLL}: give {POLL}={share.strip()}")
         try:
             shares[operation.strip()] = float(share)
         except ValueError:

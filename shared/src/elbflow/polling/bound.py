@@ -88,8 +88,9 @@ def of(given: Situation) -> Bound:
         return Bound(Mode.ENOUGH, given, 0, max(0, given.connections), given.hold_s, 0.0, 0.0, 0.0, 0.0)
     if given.connections < 1:
         return Bound(Mode.NONE, given, given.lists, 0, given.hold_s, NEVER, NEVER, NEVER, NEVER)
-    probes = not given.asks and given.probes_per_s > 0.0
-    kept = rotation.kept_for_found(given.connections) if probes else 0
+    found = rotation.kept_for_found(given.connections)
+    probes = not given.asks and given.probes_per_s > 0.0 and found > 0
+    kept = found if probes else 0
     waiting = given.lists - (given.connections - kept)
     in_order = given.connections - rotation.by_claim(given.connections)
     hold_s = asked_hold_s(given) if given.asks else given.hold_s

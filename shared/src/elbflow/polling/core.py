@@ -19,7 +19,7 @@ from elbflow import swf
 from elbflow.polling import outcome as outcomes
 from elbflow.polling import verdict as verdicts
 from elbflow.polling.alarm import Alarm
-from elbflow.polling.allocation import CRITICAL, GROWING, Allocator, WaitingLanes
+from elbflow.polling.allocation import CRITICAL, GROWING, UNPOLLED, Allocator, WaitingLanes
 from elbflow.polling.budget import Budget
 from elbflow.polling.drain import Waiters
 from elbflow.polling.feedback import Feedback
@@ -92,7 +92,7 @@ class Core:
 
     def start(self) -> None:
         """Begin to poll."""
-        self.is_running = True
+        self.is_running = not self.is_stopping
         self._pulse.start()
         self.wake()
 
@@ -118,7 +118,7 @@ class Core:
     def add(self, lane: LaneState) -> None:
         """Begin to poll for ``lane``."""
         self.lanes[lane.serial] = lane
-        self.budget.join(lane.tenant, lane.ceiling.maximum)
+        self.budget.join(lane.tenant, lane.most_parked)
         self.sharing.added(lane)
         self.feedback.added(lane, len(self.lanes), self._clock.monotonic())
         self.reconsider(lane)
@@ -131,7 +131,7 @@ class Core:
         self.sharing.removed(lane)
         self.waiting.remove(lane)
         if self._safe_abort:
-            _abort(poll for poll in self.inflight if poll.lane is lane)
+            _abort(self.inflight.of(lane))
         self._forget_if_done(lane)
 
     def next_serial(self) -> int:
@@ -163,7 +163,8 @@ class Core:
 
     def has_room(self, tenant: str, tier: int) -> bool:
         """Whether a lane of ``tenant`` may have one more poll of this :mod:`tier <elbflow.polling.allocation>`."""
-        free = tier == CRITICAL or self.sharing.spare > 0
+        spare = self.sharing.spare_for_more if tier > UNPOLLED else self.sharing.spare
+        free = tier == CRITICAL or spare > 0
         return free and self.budget.has_room(tenant, growth=tier == GROWING)
 
     def endpoint_states(self) -> Mapping[str, bool]:
@@ -232,6 +233,8 @@ class Core:
             if self._may_poll(lane, now):
                 self._issue(lane, now)
                 tokens[lane.kind] = self.feedback.governors[lane.kind].ready_at(now)
+            else:
+                self.reconsider(lane)
         self._has_more = True
         return None
 
@@ -297,6 +300,7 @@ class Core:
             lane.metrics.abandoned.inc()
         if outcome is Outcome.INVALID and isinstance(verdict.error, Exception):
             lane.failure = verdict.error
+            self.sharing.needs_none(lane)
         if outcome is Outcome.DEFECT:
             _log.error("poll_failed_unexpectedly", task_list=lane.task_list.name, exc_info=verdict.error)
         rate_left = lane.kind not in self._short_of_rate
@@ -310,7 +314,7 @@ class Core:
             self.feedback.stalled(lane, len(self.lanes), now)
 
     def _prober(self, profile: EndpointProfile, results: Counter) -> Prober | None:
-        if not isinstance(self._service, swf.Countable):
+        if not isinstance(self._service, swf.Countable) or profile.probe_rate <= 0.0:
             return None
         return Prober(
             self._service,
@@ -338,13 +342,14 @@ class Core:
         """After a poll or handler of ``lane`` ended."""
         self.reconsider(lane)
         self._forget_if_done(lane)
-        self.waiters.check()
+        self.waiters.check(lane.serial)
         self.wake()
 
     def _forget_if_done(self, lane: LaneState) -> None:
         if not lane.is_open and lane.is_quiet and self.lanes.pop(lane.serial, None) is not None:
             self.feedback.removed(lane)
-            self.budget.leave(lane.tenant, lane.ceiling.maximum)
+            self.budget.leave(lane.tenant, lane.most_parked)
+            self.sharing.tenants_changed()
             self.wake()
 
 

@@ -12,6 +12,8 @@ from elbflow.polling.pacing import backoff_s
 BREAK_AFTER = 5
 BREAK_LANES = 3
 PROBE_S = 1.0
+PROBE_MARGIN = 1.5
+PROBE_MAX_S = 15.0
 WAVE_WITHIN_S = 5.0
 WAVE_SPREAD_S = 5.0
 WAVE_AT_MOST_EVERY_S = 30.0
@@ -23,7 +25,8 @@ class Breaker:
     """Stops all lanes from hammering an endpoint that does not answer.
 
     It opens after five faults in a row from at least three lanes (or all there are): one broken list must not stop
-    the others. While open, single probes go out; one that is answered, or parks for a second, closes it.
+    the others. While open, single probes go out; one that is answered, or that parks for a second and for longer than
+    it took to find out that nobody could be connected to, closes it.
     """
 
     is_open: bool = False
@@ -33,6 +36,7 @@ class Breaker:
     _round_ends: float = float("-inf")
     _next_probe: float = 0.0
     _probing_since: float | None = None
+    _probe_s: float = PROBE_S
 
     def may_issue(self, now: float) -> bool:
         return not self.is_open or now >= self._next_probe
@@ -41,10 +45,11 @@ class Breaker:
         """A poll went out; while open it is the probe."""
         if self.is_open:
             self._probing_since = now
-            self._next_probe = now + PROBE_S + backoff_s(Outcome.CONNECT, self.rounds, rng)
+            self._next_probe = now + self._probe_s + backoff_s(Outcome.CONNECT, self.rounds, rng)
 
-    def failed(self, lane: int, lanes: int, now: float, rng: random.Random) -> bool:
-        """An endpoint fault on ``lane``, one of ``lanes``; True when this opens the breaker.
+    def failed(self, lane: int, lanes: int, now: float, rng: random.Random, *, connecting_s: float = 0.0) -> bool:
+        """An endpoint fault on ``lane``, one of ``lanes``, that connected in vain for ``connecting_s`` seconds; True
+        when this opens the breaker.
 
         Polls that fail together count as one round, so the back-off grows with time and not with their number.
         """
@@ -52,6 +57,7 @@ class Breaker:
             self.rounds += 1
             self._round_ends = now + backoff_s(Outcome.CONNECT, self.rounds, rng)
         self._faults += 1
+        self._probe_s = min(PROBE_MAX_S, max(self._probe_s, PROBE_MARGIN * connecting_s))
         self._lanes.add(lane)
         self._probing_since = None
         if self.is_open or self._faults < BREAK_AFTER or len(self._lanes) < min(BREAK_LANES, lanes):
@@ -67,11 +73,12 @@ class Breaker:
         self.rounds = self._faults = 0
         self._lanes.clear()
         self._probing_since = None
+        self._probe_s = PROBE_S
         return was_open
 
     def probe_survived(self, now: float) -> bool:
         """True (and closed) when the probe has been parked long enough to believe in it."""
-        if not self.is_open or self._probing_since is None or now < self._probing_since + PROBE_S:
+        if not self.is_open or self._probing_since is None or now < self._probing_since + self._probe_s:
             return False
         return self.answered()
 
@@ -81,7 +88,7 @@ class Breaker:
             return None
         if self._probing_since is None:
             return self._next_probe
-        return min(self._next_probe, self._probing_since + PROBE_S)
+        return min(self._next_probe, self._probing_since + self._probe_s)
 
 
 @dataclass(slots=True)

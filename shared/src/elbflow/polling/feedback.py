@@ -56,9 +56,10 @@ class Feedback:
         if outcome in UNTROUBLED:
             self._good(lane, outcome, duration_s, now)
         elif outcome is Outcome.EARLY_EMPTY:
+            self.hold.observe(duration_s)
             self._early(lane, lanes, now)
         elif outcome is not Outcome.ABORTED:
-            self._fault(lane, outcome, lanes, now)
+            self._fault(lane, outcome, duration_s, lanes, now)
         self._troubles.ended(lane, outcome, endpoint_is_down=self.breaker.is_open)
         return recovered
 
@@ -84,7 +85,7 @@ class Feedback:
         lane.metrics.wasted.inc()
         lane.metrics.paced(Outcome.EARLY_EMPTY, delay)
 
-    def _fault(self, lane: LaneState, outcome: Outcome, lanes: int, now: float) -> None:
+    def _fault(self, lane: LaneState, outcome: Outcome, duration_s: float, lanes: int, now: float) -> None:
         if outcome is Outcome.THROTTLED:
             self.governors[lane.kind].throttled(now)
         elif outcome is Outcome.LIST_LIMIT:
@@ -93,7 +94,8 @@ class Feedback:
             lane.metrics.ambiguous.inc()
         rounds = 0
         if outcome in ENDPOINT_FAULTS:
-            if self.breaker.failed(lane.serial, lanes, now, self._rng):
+            connecting_s = duration_s if outcome is Outcome.CONNECT else 0.0
+            if self.breaker.failed(lane.serial, lanes, now, self._rng, connecting_s=connecting_s):
                 _log.warning("swf_endpoint_does_not_answer", outcome=outcome.value)
             rounds = self.breaker.rounds
         delay = lane.pace.failed(outcome, now, self._rng, endpoint_failures=rounds)

@@ -28,6 +28,8 @@ class Handlers:
         self._clock = clock
         self._ended = ended
         self._supervisor = Supervisor()
+        self._begun: set[asyncio.Task[None]] = set()
+        self._aborts = 0
         self.aborted_at = math.inf
 
     def __len__(self) -> int:
@@ -41,7 +43,7 @@ class Handlers:
         if waited_s is not None:
             lane.metrics.schedule_to_start.observe(waited_s)
         self._supervisor.start(
-            self._run(lane, task, came_at),
+            self._run(lane, task, came_at, self._aborts),
             f"handler-{lane.task_list.name}",
             lambda ended: self._finished(lane, task, ended),
         )
@@ -49,11 +51,18 @@ class Handlers:
     def cancel(self) -> None:
         """Cancel the handlers that run now: they answer their tasks as cancelled.
 
-        One turn later, so that a handler started in this turn has seen its task before it is cancelled (I4).
+        One that has not begun yet is cancelled at its first wait: it must have seen its task before (I4).
         """
-        asyncio.get_running_loop().call_soon(self._supervisor.cancel)
+        self._aborts += 1
+        for task in self._begun:
+            task.cancel()
 
-    async def _run(self, lane: LaneState, task: Task, came_at: float) -> None:
+    async def _run(self, lane: LaneState, task: Task, came_at: float, aborts: int) -> None:
+        handling = asyncio.current_task()
+        assert handling is not None, "handlers run in tasks"
+        self._begun.add(handling)
+        if aborts != self._aborts:
+            handling.cancel()
         begun = self._clock.monotonic()
         lane.metrics.dispatch_delay.observe(max(0.0, begun - came_at))
         receiver = lane.receiver(self.aborted_at - begun)
@@ -63,6 +72,9 @@ class Handlers:
 
     def _finished(self, lane: LaneState, task: Task, ended: asyncio.Task[None]) -> None:
         lane.running -= 1
+        self._begun.discard(ended)
+        if lane.parked == 0 and lane.free_slots == 1:
+            lane.unpolled_since = self._clock.monotonic()  # without a free slot nothing was missed
         error = None if ended.cancelled() else ended.exception()
         if error is not None:
             lane.metrics.handler_failures.inc()

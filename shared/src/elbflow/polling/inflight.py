@@ -18,7 +18,8 @@ Answer: TypeAlias = tuple[Task | None, float]
 class Poll:
     """One poll. ``task`` brings the answer and the instant it came; ``aborted`` says that losing it loses no task.
 
-    ``hints`` is what the endpoint said with the answer. ``saw_stall`` says that the event loop stood still meanwhile.
+    ``turn`` and ``opens_turn`` belong to :mod:`elbflow.polling.sharing`. ``hints`` is what the endpoint said with the
+    answer. ``saw_stall`` says that the event loop stood still meanwhile.
     """
 
     serial: int
@@ -27,6 +28,7 @@ class Poll:
     hold_s: float | None = None
     turn: Reason | None = None
     task: asyncio.Task[Answer] | None = None
+    opens_turn: bool = False
     aborted: bool = False
     saw_stall: bool = False
     hints: swf.Hints = field(default_factory=swf.Hints)
@@ -52,6 +54,7 @@ class InFlight:
         self._watchdog_s = watchdog_s
         self._none_overdue_before = float("-inf")
         self._polls: dict[int, Poll] = {}
+        self._by_lane: dict[int, set[Poll]] = {}
         self._watched: dict[int, Poll] = {}
 
     def __len__(self) -> int:
@@ -62,9 +65,18 @@ class InFlight:
 
     def add(self, poll: Poll) -> None:
         self._polls[poll.serial] = self._watched[poll.serial] = poll
+        self._by_lane.setdefault(poll.lane.serial, set()).add(poll)
+
+    def of(self, lane: LaneState) -> frozenset[Poll]:
+        """Those of one lane."""
+        return frozenset(self._by_lane.get(lane.serial, ()))
 
     def remove(self, poll: Poll) -> None:
         del self._polls[poll.serial]
+        of_lane = self._by_lane[poll.lane.serial]
+        of_lane.remove(poll)
+        if not of_lane:
+            del self._by_lane[poll.lane.serial]
         self._watched.pop(poll.serial, None)
 
     def give_up_overdue(self, now: float) -> None:

@@ -73,6 +73,11 @@ class LaneState:
         return self.slots - self.running - self.parked
 
     @property
+    def most_parked(self) -> int:
+        """Polls that it could ever have at once."""
+        return min(self.slots, self.ceiling.maximum)
+
+    @property
     def is_quiet(self) -> bool:
         """Nothing parked, nothing running."""
         return self.parked == 0 and self.running == 0

@@ -61,11 +61,11 @@ class Lane:
         """
         self._core.close(self._state)
         if self._abort_wait_s is not None:
-            await self._core.waiters.until(lambda: self._state.parked == 0, self._abort_wait_s)
+            await self._core.waiters.until(lambda: self._state.parked == 0, self._abort_wait_s, lane=self._state.serial)
 
     async def drained(self, timeout_s: float) -> bool:
         """Whether, within ``timeout_s`` seconds, this lane had no poll in flight and no handler running."""
-        return await self._core.waiters.until(lambda: self._state.is_quiet, timeout_s)
+        return await self._core.waiters.until(lambda: self._state.is_quiet, timeout_s, lane=self._state.serial)
 
     def statistics(self) -> LaneStatistics:
         """This lane now, and why it has no further poll in flight."""

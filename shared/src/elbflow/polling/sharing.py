@@ -52,6 +52,7 @@ class Sharing:
         self._rotating: Counter[str] = Counter()
         self._critical: Counter[str] = Counter()
         self._kept_for: set[int] = set()
+        self._unpolled: set[int] = set()
         self._strictest: dict[str, list[tuple[float, int]]] = {}
         self._out_of_reach: set[str] = set()
         self._bounds: dict[str, Bound] = {}
@@ -59,21 +60,20 @@ class Sharing:
 
     def admit(self, lane: LaneState) -> None:
         """Raises :class:`LatencyOutOfReach` if ``lane`` may not be added; nothing is changed either way."""
-        self._budget.join(lane.tenant, lane.ceiling.maximum)
+        self._budget.join(lane.tenant, lane.most_parked)
         self._count(lane, 1)
         try:
             self._refuse(lane)
         finally:
             self._count(lane, -1)
-            self._budget.leave(lane.tenant, lane.ceiling.maximum)
+            self._budget.leave(lane.tenant, lane.most_parked)
 
     def added(self, lane: LaneState) -> None:
         """``lane`` was added, and the budget knows of it."""
         self._open[lane.serial] = lane
         self._count(lane, 1)
-        if lane.latency_critical:
-            self._kept_for.add(lane.serial)
-        elif lane.max_dispatch_latency_s is not None:
+        self._left_without_poll(lane)
+        if not lane.latency_critical and lane.max_dispatch_latency_s is not None:
             limits = self._strictest.setdefault(lane.tenant, [])
             heapq.heappush(limits, (lane.max_dispatch_latency_s, lane.serial))
         self._seen = None
@@ -82,8 +82,17 @@ class Sharing:
         """``lane`` was closed."""
         if self._open.pop(lane.serial, None) is not None:
             self._count(lane, -1)
-            self._kept_for.discard(lane.serial)
+            self.needs_none(lane)
             self._seen = None
+
+    def needs_none(self, lane: LaneState) -> None:
+        """No connection is kept for ``lane``: it has a poll, or will have none any more."""
+        self._kept_for.discard(lane.serial)
+        self._unpolled.discard(lane.serial)
+
+    def tenants_changed(self) -> None:
+        """What the tenants may use is another now."""
+        self._seen = None
 
     def waits(self, lane: LaneState) -> None:
         """``lane`` waits for a connection."""
@@ -93,10 +102,11 @@ class Sharing:
     def issued(self, poll: Poll) -> None:
         """``poll`` goes out."""
         lane = poll.lane
-        self._kept_for.discard(lane.serial)
+        self.needs_none(lane)
         if lane.place[0] == UNPOLLED:
             poll.turn = self._turns.issued(poll.serial)
             if lane.keeps_turn is None:
+                poll.opens_turn = True
                 lane.turn_ends = poll.begun + rotation.KEEP_WITHIN_S
         lane.keeps_turn = None
         lane.has_work = max(0, lane.has_work - 1)
@@ -105,8 +115,8 @@ class Sharing:
         """``poll`` ended."""
         lane = poll.lane
         self._turns.ended(poll.serial)
-        if lane.latency_critical and lane.parked == 0 and lane.serial in self._open:
-            self._kept_for.add(lane.serial)
+        if lane.parked == 0 and lane.serial in self._open and lane.failure is None:
+            self._left_without_poll(lane)
 
     def heard(self, poll: Poll, came_at: float, *, task: bool) -> None:
         """The endpoint answered ``poll``: this tells what it can do, and perhaps that more tasks wait."""
@@ -117,7 +127,7 @@ class Sharing:
         elif not task:
             lane.has_work = 0
         at_once = came_at - poll.begun < HOT_WITHIN_S
-        if not at_once:
+        if poll.opens_turn and not at_once:
             lane.turn_ends = came_at + rotation.KEEP_WITHIN_S
         more = at_once if backlog is None else backlog > 0
         goes_on = task and more and lane.free_slots > 1 and came_at < lane.turn_ends
@@ -127,6 +137,11 @@ class Sharing:
     def spare(self) -> int:
         """Free connections, without those kept for latency-critical lanes that have no poll at the moment."""
         return self._budget.limit - self._budget.used - len(self._kept_for)
+
+    @property
+    def spare_for_more(self) -> int:
+        """As :attr:`spare`, for lanes that have a poll: the others find one whenever they have a slot again."""
+        return self.spare - len(self._unpolled)
 
     def hold_s(self, lane: LaneState) -> float | None:
         """How long the next poll of ``lane`` should be held; None for as long as the endpoint likes."""
@@ -177,8 +192,13 @@ class Sharing:
     def _bound_of(self, tenant: str | None) -> Bound:
         """The worse of two: all lanes on what is not kept for others, and the tenant's lanes within its own cap."""
         uses = self._budget.tenants()
-        kept = sum(use.guaranteed for use in uses if use.tenant != tenant) if tenant is not None else 0
-        together = self._situation(self._rotating.total(), self._budget.limit - kept - self._critical.total())
+        others = [use for use in uses if tenant is not None and use.tenant != tenant]
+        kept = sum(max(use.guaranteed, self._critical[use.tenant]) for use in others)
+        critical = self._critical.total() - sum(self._critical[use.tenant] for use in others)
+        served = sum(
+            min(self._rotating[use.tenant], max(0, use.guaranteed - self._critical[use.tenant])) for use in others
+        )
+        together = self._situation(self._rotating.total() - served, self._budget.limit - kept - critical)
         bound = bounds.of(together)
         for use in uses:
             if use.tenant == tenant:
@@ -216,6 +236,9 @@ class Sharing:
         elif tenant not in self._out_of_reach:
             self._out_of_reach.add(tenant)
             _log.error("dispatch_latency_out_of_reach", tenant=tenant, explanation=_explained(bound, limit_s))
+
+    def _left_without_poll(self, lane: LaneState) -> None:
+        (self._kept_for if lane.latency_critical else self._unpolled).add(lane.serial)
 
     def _count(self, lane: LaneState, by: int) -> None:
         counts = self._critical if lane.latency_critical else self._rotating

@@ -8,11 +8,12 @@ nobody waits for it but the first request of a process that slept longer than it
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import Context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,6 +21,7 @@ import structlog
 from aiobotocore.credentials import AioCredentials
 from aiobotocore.session import AioSession
 from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import BotoCoreError
 
 from elbflow import clock as clocks
 from elbflow.swf import errors
@@ -33,8 +35,10 @@ FORCED_EVERY_S = 30.0
 RETRY_MAX_S = 30.0
 CHAIN_TIMEOUT_S = 60.0
 _SHORTEST_S = 0.5
+_EXPIRED_DOUBLINGS = 4
+"""A source that gives what has expired already is asked about every eight seconds, not all the time."""
 _FILE_VARIABLES = ("credentials_file", "config_file")
-_FILE_METHODS = ("shared-credentials-file", "config-file")
+_ENVIRONMENT = "env"
 
 Stamp: TypeAlias = tuple[tuple[int, int, int] | None, ...]
 
@@ -45,10 +49,10 @@ _log = structlog.get_logger(__name__)
 class Found:
     """What the chain gave. ``expires_at`` is wall-clock seconds; None for credentials that live until replaced.
 
-    ``files`` are those that credentials without expiry came from, ``stamp`` tells whether they changed since.
+    ``files`` are those that the chain reads before it asks elsewhere, ``stamp`` tells whether they changed since.
     """
 
-    keys: ReadOnlyCredentials
+    keys: ReadOnlyCredentials = field(repr=False)
     method: str
     expires_at: float | None = None
     files: tuple[Path, ...] = ()
@@ -78,10 +82,8 @@ class Keeper(AioCredentials):  # type: ignore[misc]
 
     def start(self) -> None:
         """Keep them fresh in the background, if they can change at all."""
-        if self._found.expires_at is not None:
-            self._supervisor.start(self._renew_in_time(), "credentials-renewal")
-        elif self._found.files:
-            self._supervisor.start(self._look_at_files(), "credentials-files")
+        if self._found.expires_at is not None or self._found.files:
+            self._supervisor.start(self._keep_fresh(), "credentials-renewal")
 
     async def close(self) -> None:
         """End what runs in the background; a chain that is being asked may go on in its thread for a while."""
@@ -103,7 +105,8 @@ class Keeper(AioCredentials):  # type: ignore[misc]
         if self.version != version:
             return True
         now = self._clock.monotonic()
-        if self._has_expired() or now >= self._forced_at + FORCED_EVERY_S:
+        pause_s = min(FORCED_EVERY_S, 2.0**self._failures) if self._has_expired() else FORCED_EVERY_S
+        if now >= self._forced_at + pause_s:
             self._forced_at = now
             await self._renew()
         elif self._renewal is not None and not self._renewal.done():
@@ -149,17 +152,23 @@ class Keeper(AioCredentials):  # type: ignore[misc]
             _log.info("swf_credentials_renewed", method=found.method, expires_in_s=left_s)
         self._failures = 0
 
-    async def _renew_in_time(self) -> None:
-        while (expires_at := self._found.expires_at) is not None:
-            left_s = expires_at - self._clock.now()
-            await self._clock.sleep(renewal_in_s(left_s, self._failures, self._rng))
-            await self._renew()
-
-    async def _look_at_files(self) -> None:
-        while files := self._found.files:
-            await self._clock.sleep(self._rng.uniform(0.8, 1.2) * LOOK_EVERY_S)
-            if await asyncio.to_thread(stamp_of, files) != self._found.stamp:
+    async def _keep_fresh(self) -> None:
+        """Both reasons at once, for the chain may give credentials of another kind the next time."""
+        renew_at = self._renewal_at()
+        while True:
+            look_at = self._clock.now() + self._rng.uniform(0.8, 1.2) * LOOK_EVERY_S
+            await self._clock.sleep(max(0.0, min(look_at, renew_at) - self._clock.now()))
+            changed = await asyncio.to_thread(stamp_of, self._found.files) != self._found.stamp
+            if changed or self._clock.now() >= renew_at:
                 await self._renew()
+                renew_at = self._renewal_at()
+
+    def _renewal_at(self) -> float:
+        expires_at = self._found.expires_at
+        if expires_at is None:
+            return math.inf
+        now = self._clock.now()
+        return now + renewal_in_s(expires_at - now, self._failures, self._rng)
 
 
 def renewal_in_s(left_s: float, failures: int, rng: random.Random) -> float:
@@ -167,8 +176,9 @@ def renewal_in_s(left_s: float, failures: int, rng: random.Random) -> float:
 
     Five to six minutes before the end; credentials that live shorter are renewed after half their life.
     """
-    if failures:
-        return max(_SHORTEST_S, rng.uniform(0.0, min(RETRY_MAX_S, 2.0**failures)))
+    if failures or left_s <= 0.0:
+        doublings = failures if left_s > 0.0 else max(failures, _EXPIRED_DOUBLINGS)
+        return max(_SHORTEST_S, rng.uniform(0.0, min(RETRY_MAX_S, 2.0**doublings)))
     lead_s = LEAD_S + rng.uniform(0.0, LEAD_JITTER_S)
     return max(_SHORTEST_S, left_s - min(lead_s, left_s * rng.uniform(0.5, 0.6)))
 
@@ -192,7 +202,7 @@ def ask_chain(profile: str | None) -> Found | None:
     files = tuple(Path(session.get_config_variable(name)).expanduser() for name in _FILE_VARIABLES)
     stamp = stamp_of(files)  # before they are read: a change meanwhile must not be missed
     found = asyncio.run(asyncio.wait_for(_resolved(session), CHAIN_TIMEOUT_S))
-    if found is not None and found.method in _FILE_METHODS:
+    if found is not None and found.method != _ENVIRONMENT:
         return replace(found, files=files, stamp=stamp)
     return found
 
@@ -215,7 +225,10 @@ async def kept(
     def chain() -> Found | None:
         return ask_chain(profile)
 
-    found = await asyncio.to_thread(chain)
+    try:
+        found = await asyncio.to_thread(chain)
+    except BotoCoreError as error:
+        raise errors.Unauthenticated(f"the AWS credentials cannot be read: {error}") from error
     if found is None:
         raise errors.Unauthenticated("no AWS credentials in the environment, the shared credentials file or the host")
     keeper = Keeper(found, chain, counter=counter, clock=clock, rng=rng)

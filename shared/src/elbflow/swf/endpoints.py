@@ -112,17 +112,17 @@ class Endpoints(Transport):
                 self._answered(number)
             raise
         self._answered(number)
-        self.capabilities = endpoint.transport.capabilities
         return answer
 
     async def _authenticated(self, endpoint: Endpoint, client: Any, operation: str, members: dict[str, Any]) -> Wire:
         transport = endpoint.transport
         real = transport._poll_client if client is _POLL else transport._data_client
-        version = self._keeper.version
+        version, offset_s = self._keeper.version, endpoint.time.offset_s
         try:
             return await transport._once(real, operation, members)
         except errors.Unauthenticated as fault:
-            if not endpoint.time.learned(fault) and not await self._keeper.refused(version):
+            corrected = endpoint.time.learned(fault) or endpoint.time.offset_s != offset_s
+            if not corrected and not await self._keeper.refused(version):
                 raise
         return await transport._once(real, operation, members)
 

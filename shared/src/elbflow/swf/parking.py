@@ -8,6 +8,7 @@ a task comes, or the end of the connection, and then the server knows that it ha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
@@ -31,10 +32,12 @@ class Line:
 
     def release(self) -> bool:
         """Close our sending half; False when there is no connection yet, or it cannot be closed by halves (TLS)."""
-        transport = None if self.connection is None else self.connection.transport
         self.is_released = True
-        if transport is None or transport.is_closing() or not transport.can_write_eof():
+        transport = None if self.connection is None else self.connection.transport
+        if self.connection is None or transport is None or transport.is_closing() or not transport.can_write_eof():
             return False
+        if self.connection.protocol is not None:
+            self.connection.protocol.force_close()  # without its sending half no other request may get it
         transport.write_eof()
         return True
 
@@ -48,7 +51,7 @@ async def parked(send: Callable[[], Coroutine[Any, Any, T]], brings_task: Callab
     """Run ``send``, one long poll, so that cancelling it loses no task.
 
     Cancelled, the poll is released; an answer with a task that was already on its way is returned in spite of the
-    cancellation, for it must be handled. Otherwise ``CancelledError`` is raised, after two seconds at the latest.
+    cancellation, for it must be handled. Otherwise ``CancelledError`` is raised, after four seconds at the latest.
     """
     line = Line()
     context = copy_context()
@@ -58,10 +61,18 @@ async def parked(send: Callable[[], Coroutine[Any, Any, T]], brings_task: Callab
         return await asyncio.shield(sending)
     except asyncio.CancelledError:
         if not sending.done():
-            await _released(sending, line)
+            await _undisturbed(_released(sending, line))
         if sending.cancelled() or sending.exception() is not None or not brings_task(sending.result()):
             raise
         return sending.result()
+
+
+async def _undisturbed(ending: Coroutine[Any, Any, None]) -> None:
+    """Wait for ``ending``, which takes a few seconds at most, however often this is cancelled meanwhile."""
+    task = asyncio.get_running_loop().create_task(ending)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
 
 
 async def _released(sending: asyncio.Task[T], line: Line) -> None:

@@ -130,7 +130,7 @@ class Transport:
             except errors.Throttled as refusal:
                 return {}, refusal, uncertain
             try:
-                return await self._once(self._data_client, operation, members), None, uncertain
+                return await self._in_time(operation, members), None, uncertain
             except errors.SwfError as fault:
                 self._quotas.failed(operation, fault)
                 pause = self._plan.pause(fault, made, self._clock.monotonic() - begun, self._rng)
@@ -138,6 +138,15 @@ class Transport:
                     return {}, fault, uncertain
                 uncertain = uncertain or isinstance(fault, MAYBE_CARRIED_OUT)
             await self._clock.sleep(pause)
+
+    async def _in_time(self, operation: str, members: dict[str, Any]) -> Wire:
+        """One try, the wait for a connection included: the pool and a server that trickles set no limit themselves."""
+        limit_s = self.settings.connect_timeout_s + self.settings.data_read_timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._once(self._data_client, operation, members)
+        except TimeoutError as error:
+            raise errors.Ambiguous(f"{operation} was not answered within {limit_s:g} s") from error
 
     async def _once(self, client: Any, operation: str, members: dict[str, Any]) -> Wire:
         telling.goes_to(self.capabilities)

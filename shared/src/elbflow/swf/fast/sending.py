@@ -47,7 +47,10 @@ class Sender:
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """The whole answer. Raises botocore's exceptions; cancelled, it closes the connection."""
         try:
-            async with self._session.request(method, _parsed(url), data=body, headers=headers) as response:
+            # A redirect would take the signed request, its token and the body to whoever is named there.
+            async with self._session.request(
+                method, _parsed(url), data=body, headers=headers, allow_redirects=False
+            ) as response:
                 content = await response.read()
             answered = {name.decode().lower(): value.decode() for name, value in response.raw_headers}
         except Exception as error:
