@@ -7,9 +7,9 @@ BASE_PORT ?= 8700
 SECONDS_EACH ?= 3600
 
 SOURCES := shared/src $(wildcard services/*/src)
-# These start processes of their own and measure time, so they run alone, after the others.
-SERIAL := $(wildcard tests/integration tests/e2e)
-PARALLEL := $(filter-out tests/integration tests/e2e tests/bench tests/scale,$(patsubst %/,%,$(wildcard tests/*/)))
+# These start whole stacks and measure, so they run alone, after the others.
+SERIAL := $(wildcard tests/integration/bench tests/e2e)
+PARALLEL := $(filter-out tests/e2e tests/bench tests/scale,$(patsubst %/,%,$(wildcard tests/*/)))
 
 export PATH := $(PATH):/usr/sbin:/sbin
 unexport PYTHONPATH
@@ -46,7 +46,7 @@ check: setup ## Style, types and walls: ruff, mypy --strict, import-linter
 
 test: setup-tests ## All tests; for one of them: .venv/bin/pytest tests/unit/service
 	@status=0; \
-	for run in '-n 2 --dist loadfile $(PARALLEL)' '$(SERIAL)'; do \
+	for run in '-n 2 --dist loadfile --ignore tests/integration/bench $(PARALLEL)' '$(SERIAL)'; do \
 		echo "pytest $$run"; \
 		$(BIN)/python -m pytest -q $$run || status=$$?; \
 	done; \

@@ -75,3 +75,15 @@ def test_a_share_below_one_call_still_lets_one_through() -> None:
     governor.throttled(0.0)
     assert governor.rate == 0.1
     assert drained(governor, 10.0) == 1
+
+
+def test_slowing_down_keeps_to_a_part_of_the_rate_and_clean_time_raises_it_again() -> None:
+    governor = swf.RateGovernor(100.0)
+    governor.slow_down(0.5, now=0.0)
+    governor.slow_down(0.5, now=1.0)
+    assert governor.rate == 50.0
+    governor.ready_at(10.0)
+    assert governor.rate == 55.0
+    governor.throttled(22.0)
+    governor.slow_down(0.5, now=22.0)
+    assert governor.rate < 50.0

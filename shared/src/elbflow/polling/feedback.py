@@ -17,6 +17,8 @@ from elbflow.polling.profile import EndpointProfile
 from elbflow.polling.trouble import Troubles
 
 STALL_SPREAD_S = 5.0
+WAVE_RATE = 0.5
+"""Part of the issue rate while most lanes are answered early: their polls bring nothing but load."""
 
 _log = structlog.get_logger(__name__)
 
@@ -81,6 +83,8 @@ class Feedback:
     def _early(self, lane: LaneState, lanes: int, now: float) -> None:
         lane.ceiling.early_empty(now)
         spread_s = self._wave.early_empty(lane.serial, lanes, now)
+        if spread_s > 0.0:
+            self.governors[lane.kind].slow_down(WAVE_RATE, now)
         delay = lane.pace.early_empty(now, self._rng, spread_s=spread_s)
         lane.metrics.wasted.inc()
         lane.metrics.paced(Outcome.EARLY_EMPTY, delay)

@@ -41,6 +41,13 @@ class RateGovernor:
         self._fill(now)
         self._tokens -= 1.0
 
+    def slow_down(self, part: float, now: float) -> None:
+        """Keep to this part of the configured rate for a while; clean time raises it again."""
+        self._fill(now)
+        if self.rate > part * self.configured:
+            self.rate = part * self.configured
+            self._changed_at = now
+
     def throttled(self, now: float) -> None:
         """The endpoint refused a call because of its rate."""
         self._fill(now)
