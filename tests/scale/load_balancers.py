@@ -34,7 +34,7 @@ from elbflow_standalone import aws, credentials, layout
 
 ZONES = ("local-1a", "local-1b", "local-1c")
 INSTANCES = 2
-EMPTY_S = 20.0
+EMPTY_S = 60.0
 SETTLE_S = 35.0
 """A load balancer asks its VMs for all they know 30 s after the last time: instances that have just come are news."""
 
