@@ -100,28 +100,3 @@ async def test_work_that_takes_long_hardly_holds_up_the_loop(helper: threads.Hel
     released.set()
     assert await working
     assert 4 <= len(given) <= 20
-
-
-@pytest.mark.usefixtures("may_block")
-async def test_the_loop_does_not_stand_still_for_a_thread_that_waits_for_its_disk(helper: threads.Helper) -> None:
-    async def gifts_of(job_s: float) -> int:
-        given: list[float] = []
-        stand_still = type(helper)._stand_still
-
-        def counted() -> None:
-            given.append(job_s)
-            stand_still(helper)
-
-        helper._stand_still = counted  # type: ignore[method-assign]
-        await helper.run(lambda: time.sleep(job_s))
-        return len(given)
-
-    busy = asyncio.create_task(occupy(0.0003))
-    first = await gifts_of(0.02)
-    later = [await gifts_of(0.003) for _ in range(10)]
-    assert first >= 2  # it could not be known yet
-    assert sum(later) <= 15
-    for _ in range(30):
-        await gifts_of(0.0)
-    assert helper._disk_s == 0.0
-    busy.cancel()

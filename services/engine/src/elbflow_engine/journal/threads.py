@@ -4,8 +4,7 @@ A loop that is never idle lets the interpreter lock go for microseconds and take
 interval starts anew each time. Beside handlers of a quarter of a millisecond that left 8 to 60 commits per second
 instead of 14,000, at every switch interval from 0.2 ms up (spec/perf-baselines 4, "busy event loop"). So while work
 is under way the loop looks after it, and if the thread does not get on, stands still for a moment in which the thread
-has the lock for itself. Where that does not help, the thread waits for its disk: then the loop learns how long that
-takes, and does not look before.
+has the lock for itself.
 """
 
 from __future__ import annotations
@@ -27,10 +26,6 @@ GIFT_S = 0.001
 FIRST_GAP_S = 0.001
 LAST_GAP_S = 0.016
 """Between two gifts. Work that takes long waits for the disk rather than for the lock, so the gaps double."""
-LONGEST_WAIT_S = 0.004
-"""A disk that is slower still costs a gift now and then."""
-SHORTEST_WAIT_S = 0.0005
-SHRINK = 0.8
 
 log = structlog.get_logger()
 
@@ -45,7 +40,6 @@ class _Job(Generic[T]):
         self._done = done
         self._value: list[T] = []
         self.error: BaseException | None = None
-        self.took_s = 0.0
         self.ended = threading.Lock()
         self.ended.acquire()
 
@@ -55,13 +49,11 @@ class _Job(Generic[T]):
         return self._value[0]
 
     def run(self) -> None:
-        began = time.perf_counter()
         try:
             self._value.append(self._work())
         except BaseException as error:  # told to the caller through the job
             self.error = error
         finally:
-            self.took_s = time.perf_counter() - began
             self.ended.release()
 
     def conclude(self) -> None:
@@ -79,8 +71,6 @@ class Helper:
         self._gap_s = FIRST_GAP_S
         self._watching = False
         self._busy = False
-        self._disk_s = 0.0
-        self._in_vain = False
 
     async def run(self, work: Callable[[], T]) -> T:
         """What ``work`` returns or raises, in the thread. Cancelled, the work still happens."""
@@ -120,10 +110,8 @@ class Helper:
     def _reap(self) -> None:
         """Conclude what is over, in order."""
         while self._jobs and not self._jobs[0].ended.locked():
-            job = self._jobs.popleft()
-            self._learn(job.took_s)
             try:
-                job.conclude()
+                self._jobs.popleft().conclude()
             except Exception as error:
                 # Whoever waits for the next one must not wait for ever because of this one.
                 log.error("helper_callback_failed", exc_info=error)
@@ -134,9 +122,6 @@ class Helper:
             return
         self._watching = True
         self._gap_s = FIRST_GAP_S
-        if self._disk_s:
-            self._loop.call_later(self._disk_s, self._look)
-            return
         if self._busy:
             self._stand_still()
         self._began = time.perf_counter()
@@ -168,15 +153,3 @@ class Helper:
         if ended.acquire(timeout=GIFT_S):
             ended.release()
             self._reap()
-        else:
-            self._in_vain = True
-
-    def _learn(self, took_s: float) -> None:
-        """How long to leave the thread alone next time: as long as the disk took when a gift did not help."""
-        if self._in_vain:
-            self._in_vain = False
-            self._disk_s = min(took_s, LONGEST_WAIT_S)
-        elif self._disk_s:
-            self._disk_s = min(SHRINK * self._disk_s, took_s)
-            if self._disk_s < SHORTEST_WAIT_S:
-                self._disk_s = 0.0
