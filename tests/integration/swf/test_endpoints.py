@@ -56,7 +56,9 @@ async def test_a_call_that_found_no_connection_goes_to_the_next(
     with structlog.testing.capture_logs() as logs:
         async with swf.Client.open(settings, registry=registry) as client:
             assert (state(registry, nowhere), state(registry, responder.url)) == (1, 1)
+            assert client._transport.url == nowhere
             await client.respond_activity_task_completed("token")
+            assert client._transport.url == responder.url
             await client.respond_activity_task_completed("token")
             poll = asyncio.ensure_future(client.poll_for_activity_task(ACTIVITIES, identity="me"))
             await responder.until_parked(1)

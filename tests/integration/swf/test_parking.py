@@ -139,29 +139,32 @@ def test_it_works_on_uvloop_too() -> None:
 
 
 @pytest.fixture
-async def deaf_server() -> AsyncIterator[str]:
-    """Reads requests and never answers, not even to a half-closed connection."""
-    over = asyncio.Event()
+async def deaf_server() -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Never answers, not even to a half-closed connection; the event is set when a request has begun to arrive."""
+    over, asked = asyncio.Event(), asyncio.Event()
 
-    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        asked.set()
         await over.wait()
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
-    yield f"http://{host}:{port}"
+    yield f"http://{host}:{port}", asked
     over.set()
     server.close()
     await server.wait_closed()
 
 
 async def test_a_server_that_does_not_react_delays_the_end_only_shortly(
-    deaf_server: str, monkeypatch: pytest.MonkeyPatch
+    deaf_server: tuple[str, asyncio.Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parking, "RELEASE_S", 0.2)
-    async with swf.Client.open(swf.ClientSettings(endpoint_url=deaf_server)) as client:
+    url, asked = deaf_server
+    async with swf.Client.open(swf.ClientSettings(endpoint_url=url)) as client:
         cancelled = poll(client)
-        await asyncio.sleep(0.2)
+        await asyncio.wait_for(asked.wait(), 10)
         cancelled.cancel()
         begun = time.perf_counter()
         with pytest.raises(asyncio.CancelledError):

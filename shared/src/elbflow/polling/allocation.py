@@ -14,7 +14,6 @@ from elbflow.polling.outcome import Outcome
 from elbflow.polling.rotation import Front, Rotation, claim
 
 HALVE_AT_MOST_EVERY_S = 1.0
-HOT_ENOUGH_TO_ASK = 5
 
 CRITICAL, UNPOLLED, BELOW_MINIMUM, GROWING = range(4)
 """Who comes first: what a lane is guaranteed, before what it would like to have."""
@@ -73,11 +72,6 @@ class Allocator:
             for lane in lanes:
                 if lane.kind is kind:
                     lane.demand.throttled(now)
-
-    def is_blocked(self, lane: LaneState) -> bool:
-        """Whether a backlog shows in the lane's answers that its polls may not follow: worth counting it (5.5)."""
-        held_back = lane.demand.is_blocked or lane.parked < self.target(lane)
-        return lane.demand.hot >= HOT_ENOUGH_TO_ASK and held_back
 
 
 @dataclass(slots=True, eq=False)

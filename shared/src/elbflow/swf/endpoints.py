@@ -76,6 +76,11 @@ class Endpoints(Transport):
         for endpoint in endpoints:
             counter.endpoint(endpoint.url, is_up=True)
 
+    @property
+    def url(self) -> str:
+        """The endpoint that calls go to now."""
+        return self._endpoints[self._choice.pick() or 0].url
+
     def endpoint_states(self) -> dict[str, bool]:
         """Every endpoint's URL, the preferred one first, and whether it is believed to answer."""
         pairs = zip(self._endpoints, self._choice.health, strict=True)

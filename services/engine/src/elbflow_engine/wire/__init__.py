@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from elbflow_engine.wire.admission import Admission
 from elbflow_engine.wire.callers import ELB_ROLES, SERVICE, Callers, Rules
-from elbflow_engine.wire.connection import Connection, Listener
+from elbflow_engine.wire.connection import Connection
 from elbflow_engine.wire.endpoint import Endpoint
 from elbflow_engine.wire.gate import Capacity, Gate
+from elbflow_engine.wire.listener import Listener
 from elbflow_engine.wire.scalars import SerializationError, ValidationError
 from elbflow_engine.wire.shapes import Inputs, inputs
 

@@ -8,8 +8,6 @@ request behind a parked poll breaks the protocol and loses the connection (6.4).
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias, cast
@@ -26,7 +24,6 @@ MAX_HEADERS = 100
 MOST_AHEAD = 64
 """Requests a client may send before it has the answer to the first; the rest stays in the socket."""
 LINGER_S = 2.0
-LAST_ANSWERS_S = 0.25
 
 _LINE_ENDS = b"\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -372,35 +369,3 @@ class Connection(asyncio.Protocol):
 
 def _head_too_long() -> protocol.Refused:
     return protocol.Refused("SerializationException", "The head of the request is too long")
-
-
-class Listener:
-    """The connections of one listening socket: makes them and takes them down."""
-
-    def __init__(self, handler: Handler, watch: gate.Gate) -> None:
-        self._handler = handler
-        self._gate = watch
-        self._intake = intake.Intake()
-        self._server: asyncio.Server | None = None
-
-    def __call__(self) -> Connection:
-        return Connection(self._handler, self._gate, self._intake)
-
-    async def listen(self, listener: socket.socket, backlog: int) -> None:
-        """Accept connections until :meth:`close`."""
-        self._server = await asyncio.get_running_loop().create_server(self, sock=listener, backlog=backlog)
-
-    async def close(self) -> None:
-        """Accept nothing more, let answers that are nearly done leave, then hang up. Takes no longer than a second."""
-        if self._server is not None:
-            self._server.close()
-        lines = [peer for peer in self._gate.peers if isinstance(peer, Connection)]
-        for line in lines:
-            line.retire()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LAST_ANSWERS_S):
-                await self._gate.deserted()
-        lines = [peer for peer in self._gate.peers if isinstance(peer, Connection)]
-        tasks = [task for line in lines if (task := line.abandon()) is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=LAST_ANSWERS_S)

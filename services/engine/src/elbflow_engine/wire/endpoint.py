@@ -36,7 +36,7 @@ class _Exchange:
 
 
 class Endpoint:
-    """Serves SWF requests on any path. :meth:`handle` is the handler of a :class:`connection.Listener`: a parked poll
+    """Serves SWF requests on any path. :meth:`handle` is the handler of a :class:`.listener.Listener`: a parked poll
     learns of its client's end by being cancelled (spec/swf-long-poll-scale 6.4).
     """
 
