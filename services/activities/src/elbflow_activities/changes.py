@@ -22,7 +22,13 @@ from elbflow_activities.environment import Environment
 
 log = structlog.get_logger()
 
-BATCH = 50
+BATCH = 20
+"""Load balancers that a sweep reads at once: some milliseconds of work."""
+
+REST = 4.0
+"""A sweep rests this many times as long as it worked: changes that users wait for share its thread and the store."""
+
+LONGEST_REST_S = 1.0
 
 
 class LoadBalancerDeleting(errors.Permanent):
@@ -135,9 +141,13 @@ async def require_deleting(env: Environment, key: document.LoadBalancerKey) -> s
 
 
 async def everything(env: Environment) -> AsyncIterator[store.LoadBalancer]:
-    """All load balancers in batches, so that a sweep never holds more than one in memory."""
+    """All load balancers in batches, so that a sweep never holds more than one in memory.
+
+    Between batches it rests, so a sweep takes seconds: what was read before it began may be old news by its end.
+    """
     last_id = 0
     while True:
+        began = env.clock.monotonic()
         async with env.db.reading() as tx:
             batch = await tx.load_balancers.batch(last_id, limit=BATCH)
         for lb in batch:
@@ -145,3 +155,4 @@ async def everything(env: Environment) -> AsyncIterator[store.LoadBalancer]:
         if len(batch) < BATCH:
             return
         last_id = batch[-1].id
+        await env.clock.sleep(min(REST * (env.clock.monotonic() - began), LONGEST_REST_S))

@@ -29,20 +29,23 @@ class Metrics:
         """
         lb = await changes.read(self._env, key)
         vms = {vm.instance_id: vm for vm in lb.vms}
+        known = [(vms[one.instance_id], one.report) for one in metrics if one.instance_id in vms]
         now = self._env.clock.now()
-        for one in metrics:
-            if (vm := vms.get(one.instance_id)) is None:
-                continue
-            async with self._env.db.transaction() as tx:
+        async with self._env.db.transaction() as tx:
+            for vm, _ in known:
                 await tx.vms.set_reported(vm.instance_id, now)
-            if vm.metrics_sequence != one.report.sequence:
-                await self._publish(lb, vm, one.report, now)
+        new = [(vm, report) for vm, report in known if vm.metrics_sequence != report.sequence]
+        if new:
+            await self._publish(lb, new, now)
 
-    async def _publish(self, lb: store.LoadBalancer, vm: store.Vm, report: document.MetricsReport, now: float) -> None:
-        data = measurements.traffic(lb, vm.zone, report, now)
+    async def _publish(
+        self, lb: store.LoadBalancer, reports: Sequence[tuple[store.Vm, document.MetricsReport]], now: float
+    ) -> None:
+        data = [datum for vm, report in reports for datum in measurements.traffic(lb, vm.zone, report, now)]
         await self._put(lb.key.account, data)
         async with self._env.db.transaction() as tx:
-            await tx.vms.set_metrics_sequence(vm.instance_id, report.sequence)
+            for vm, report in reports:
+                await tx.vms.set_metrics_sequence(vm.instance_id, report.sequence)
 
     async def put_cloudwatch_instance_health(self) -> None:
         """How many instances are healthy, of all load balancers: the store knows, no VM need be asked."""

@@ -28,19 +28,20 @@ class Vms:
 
     async def check_vms(self) -> None:
         await self._env.cloud.maintain_scaling_groups()
+        asked_at = self._env.clock.now()
         members: dict[document.LoadBalancerKey, list[base.CloudVm]] = {}
         for group in await self._env.cloud.scaling_groups():
             members.setdefault(group.key, []).extend(group.vms)
         async for lb in changes.everything(self._env):
             if lb.state is store.LoadBalancerState.ACTIVE:
-                await self._reconcile(lb, members.get(lb.key, []))
+                await self._reconcile(lb, members.get(lb.key, []), asked_at)
 
-    async def _reconcile(self, lb: store.LoadBalancer, members: Sequence[base.CloudVm]) -> None:
+    async def _reconcile(self, lb: store.LoadBalancer, members: Sequence[base.CloudVm], asked_at: float) -> None:
         now = self._env.clock.now()
-        if not vm_rows.of_members(lb.vms, members, now) and not vm_rows.lost(lb.vms, members):
-            return
         # Only what was there when the cloud was asked: a VM launched since is in no answer yet.
-        known = {vm.instance_id for vm in lb.vms}
+        known = {vm.instance_id for vm in lb.vms if vm.launched_at <= asked_at}
+        if not vm_rows.of_members(lb.vms, members, now) and known.isdisjoint(vm_rows.lost(lb.vms, members)):
+            return
         with contextlib.suppress(*changes.GONE):
             async with changes.changing(self._env, lb.key) as change:
                 for vm in vm_rows.of_members(change.lb.vms, members, now):

@@ -13,6 +13,9 @@ from elbflow_activities.cloud.local_resources import LocalIdentities, LocalSecur
 
 METRICS_KEPT_S = 24 * 3600.0
 
+_DATA_AT_ONCE = 100
+"""Data stored in one transaction: some milliseconds in which nobody else can write."""
+
 
 class LocalCloud(LocalIdentities, LocalSecurityGroups, LocalScalingGroups):
     """Implements :class:`base.Cloud`. Users' instances are the store's directory, or bare addresses."""
@@ -45,9 +48,11 @@ class LocalCloud(LocalIdentities, LocalSecurityGroups, LocalScalingGroups):
         """Store the data and forget what is older than a day."""
         if not data:
             return
-        async with self._db.transaction() as tx:
-            await tx.datapoints.add(_datapoint(account, namespace, datum) for datum in data)
-            await tx.datapoints.prune(max(datum.at for datum in data) - METRICS_KEPT_S)
+        for first in range(0, len(data), _DATA_AT_ONCE):
+            async with self._db.transaction() as tx:
+                few = data[first : first + _DATA_AT_ONCE]
+                await tx.datapoints.add(_datapoint(account, namespace, datum) for datum in few)
+                await tx.datapoints.prune(max(datum.at for datum in few) - METRICS_KEPT_S)
 
 
 def _is_address(instance_id: str) -> bool:
