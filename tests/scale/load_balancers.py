@@ -1,6 +1,6 @@
 """How far the control plane scales: load balancers with real VMs, HAProxys and back ends on one machine.
 
-python -m tests.scale.load_balancers                    10, 50 and 300 load balancers of two VMs: about 20 minutes
+python -m tests.scale.load_balancers                    10, 50 and 300 load balancers of two VMs: about 25 minutes
 python -m tests.scale.load_balancers --sizes 10,50      the short form
 python -m tests.scale.load_balancers --results DIR      also writes the figures, for charts
 
@@ -48,7 +48,7 @@ class Options:
 
     sizes: tuple[int, ...] = (10, 50, 300)
     vms: int = 2
-    changes: int = 240
+    changes: int = 480
     rate: float = 2.0
     idle_s: float = 120.0
     interval_s: int = 30

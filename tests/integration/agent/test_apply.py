@@ -11,7 +11,7 @@ from tests.integration.agent.conftest import Backend, Load, exchange, free_port,
 
 from elbflow import clock
 from elbflow_agent import meters
-from elbflow_agent.haproxy import apply, check, master, model, place, render, runtime
+from elbflow_agent.haproxy import apply, check, master, model, place, render, running, runtime
 
 READY, MAINT = model.Admin.READY, model.Admin.MAINT
 
@@ -339,3 +339,26 @@ async def test_counters_survive_reloads(applier: apply.Applier, address: str, ba
     assert totals["HTTPCode_Backend_5XX"] == 1
     assert totals["HTTPCode_ELB_5XX"] == 1
     assert totals.get("HTTPCode_ELB_4XX", 0) == 0
+
+
+async def test_the_master_is_not_asked_for_old_workers_that_are_known_to_be_gone(
+    applier: apply.Applier, address: str, backends: list[Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = wanted(address, free_port(address), backends[0])
+    await applier.converge(base, drain_s=0)
+    asked: list[object] = []
+    processes = master.Master.processes
+
+    async def counted(self: master.Master) -> running.Processes:
+        asked.append(self)
+        return await processes(self)
+
+    monkeypatch.setattr(master.Master, "processes", counted)
+    for _ in range(3):
+        assert not await applier.sample()
+    assert len(asked) == 1
+    await applier.converge(replace(base, idle_timeout_s=44), drain_s=0)
+    asked.clear()
+    while await applier.sample():
+        await asyncio.sleep(0.1)
+    assert len(asked) >= 1

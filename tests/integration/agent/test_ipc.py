@@ -124,6 +124,66 @@ async def test_requests_survive_a_restart_of_redis(client: ipc.Client, server: i
     assert (await ask(client, "after")).digest == "after!"
 
 
+async def test_a_new_servo_is_asked_again_at_once(broker: RedisServer, client: ipc.Client) -> None:
+    connect = ipc.unix_socket(broker.socket)
+    async with ipc.Server(connect, time=clock.SystemClock(), instruments=meters.Meters()) as dying:
+        await dying.add(VM, health_handlers(60.0))
+        request = ask(client, "a", within_s=30.0)
+        await asyncio.sleep(0.3)
+    assert not request.done()
+    async with ipc.Server(connect, time=clock.SystemClock(), instruments=meters.Meters()) as next_one:
+        await next_one.add(VM, health_handlers())
+        async with asyncio.timeout(2):
+            assert (await request).digest == "a!"
+
+
+async def test_a_servo_that_stays_away_fails_what_waits_for_it(
+    broker: RedisServer, client: ipc.Client, server: ipc.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("elbflow_agent.ipc.client._ABSENT_S", 0.2)
+    monkeypatch.setattr("elbflow_agent.ipc.watch._LOOK_S", 0.2)
+    connect = ipc.unix_socket(broker.socket)
+    async with ipc.Client(connect, time=clock.SystemClock(), instruments=meters.Meters()) as watching:
+        async with ipc.Server(connect, time=clock.SystemClock(), instruments=meters.Meters()) as dying:
+            await dying.add(VM, health_handlers(60.0))
+            await server.add("i-0000000b", health_handlers(2.0))
+            request = ask(watching, "a", within_s=30.0)
+            other = ask(watching, "b", within_s=30.0, vm="i-0000000b")
+            await asyncio.sleep(0.6)
+            assert not request.done()
+        async with asyncio.timeout(3):
+            with pytest.raises(ipc.NoServo):
+                await request
+            assert (await other).digest == "b!"
+
+
+async def test_the_servo_hears_that_nobody_waits_any_more(
+    broker: RedisServer, server: ipc.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("elbflow_agent.ipc.watch._LOOK_S", 0.1)
+    arrived, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def health(query: ipc.HealthQuery) -> document.HealthReport:
+        arrived.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+        return document.HealthReport(query.known_digest)
+
+    handlers = ipc.Handlers()
+    handlers.bind(ipc.HEALTH, health)
+    await server.add(VM, handlers)
+    connect = ipc.unix_socket(broker.socket)
+    async with ipc.Client(connect, time=clock.SystemClock(), instruments=meters.Meters()) as asking:
+        request = ask(asking, "a", within_s=60.0)
+        await arrived.wait()
+        request.cancel()
+        async with asyncio.timeout(5):
+            await cancelled.wait()
+
+
 async def test_replies_to_a_dead_worker_expire(
     broker: RedisServer, server: ipc.Server, raw: redis.asyncio.Redis
 ) -> None:
@@ -146,6 +206,15 @@ async def test_replies_to_a_dead_worker_expire(
         while not (keys := await raw.keys("elbflow:*")):
             await asyncio.sleep(0.05)
     assert [0 < await raw.ttl(key) <= 60 for key in keys] == [True]
+
+
+async def test_whoever_asks_with_a_wrong_clock_is_told(broker: RedisServer, server: ipc.Server) -> None:
+    await server.add(VM, health_handlers())
+    slow = clock.ManualClock(time.time() - 3600)
+    async with ipc.Client(ipc.unix_socket(broker.socket), time=slow, instruments=meters.Meters()) as behind:
+        async with asyncio.timeout(5):
+            with pytest.raises(ipc.ServoFailed, match="too late"):
+                await behind.call(VM, ipc.HEALTH, ipc.HealthQuery("a", 0.0), within_s=30.0)
 
 
 async def test_rubbish_on_the_channel_is_survived(

@@ -79,6 +79,27 @@ async def test_one_command_at_a_time(where: place.Place, port: int) -> None:
     for smuggled in ("show info;show stat", "show info\nshow stat"):
         with pytest.raises(errors.Defect):
             await runtime.ask(where.admin_socket, smuggled, timeout_s=1.0)
+        with pytest.raises(errors.Defect):
+            await runtime.ask_all(where.admin_socket, "show info", smuggled, timeout_s=1.0)
+
+
+async def test_one_connection_brings_the_answers_of_one_worker(
+    applier: apply.Applier, api: runtime.Runtime, where: place.Place, port: int
+) -> None:
+    info, servers, table = await runtime.ask_all(
+        where.admin_socket, "show info", "show servers state", "show stat", timeout_s=5.0
+    )
+    assert info.startswith("Name: HAProxy")
+    assert servers.startswith("1\n# be_id")
+    assert table.startswith("# pxname")
+    seen = await api.observe()
+    assert seen.ports == {port}
+    assert (seen.tag, seen.pid) == await api.info()
+    assert (await api.statistics())[0] == seen.pid
+    with pytest.raises(runtime.Unreachable, match="1 answers to 2"):
+        await runtime.ask_all(
+            where.admin_socket, f"enable server {next(iter(seen.servers))[0]}/i-none", "quit", timeout_s=5.0
+        )
 
 
 async def test_nobody_there(where: place.Place) -> None:

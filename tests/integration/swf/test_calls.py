@@ -33,6 +33,13 @@ SENT: list[tuple[str, Call, dict[str, Any]]] = [
         },
     ),
     (
+        "RespondDecisionTaskCompleted",
+        lambda client: client.respond_decision_task_completed(
+            "t", [], task_list="mine", schedule_to_start=timedelta(seconds=4.2)
+        ),
+        {"taskToken": "t", "decisions": [], "taskList": {"name": "mine"}, "taskListScheduleToStartTimeout": "5"},
+    ),
+    (
         "RespondActivityTaskFailed",
         lambda client: client.respond_activity_task_failed("t", "reason", "details"),
         {"taskToken": "t", "reason": "reason", "details": "details"},
@@ -62,6 +69,11 @@ SENT: list[tuple[str, Call, dict[str, Any]]] = [
         "RegisterWorkflowType",
         lambda client: client.register_workflow_type("domain", TYPE, execution_timeout=timedelta(hours=1)),
         {"domain": "domain", "name": "type", "version": "1.0", "defaultExecutionStartToCloseTimeout": "3600"},
+    ),
+    (
+        "RegisterWorkflowType",
+        lambda client: client.register_workflow_type("domain", TYPE, priority=-3),
+        {"domain": "domain", "name": "type", "version": "1.0", "defaultTaskPriority": "-3"},
     ),
     (
         "RegisterActivityType",
@@ -104,6 +116,7 @@ async def test_start_returns_the_run_id(connect: Connect, responder: Responder) 
             execution_timeout=timedelta(seconds=90),
             decision_timeout=timedelta(seconds=10),
             child_policy="TERMINATE",
+            priority=7,
         )
     assert run_id == "run-1"
     assert responder.bodies[0][1] == {
@@ -116,6 +129,7 @@ async def test_start_returns_the_run_id(connect: Connect, responder: Responder) 
         "executionStartToCloseTimeout": "90",
         "taskStartToCloseTimeout": "10",
         "childPolicy": "TERMINATE",
+        "taskPriority": "7",
     }
 
 
@@ -183,6 +197,20 @@ async def test_listings_join_their_pages(connect: Connect, responder: Responder)
     assert responder.bodies[0][1]["executionFilter"] == {"workflowId": "w"}
     assert responder.bodies[0][1]["startTimeFilter"] == {"oldestDate": 0}
     assert responder.bodies[2][1]["tagFilter"] == {"tag": "x"}
+
+
+async def test_a_listing_ends_at_its_limit(connect: Connect, responder: Responder) -> None:
+    row = {
+        "execution": {"workflowId": "w", "runId": "r"},
+        "workflowType": {"name": "type", "version": "1.0"},
+        "startTimestamp": 1.0,
+        "executionStatus": "OPEN",
+    }
+    responder.on("ListOpenWorkflowExecutions", ok({"executionInfos": [row, row], "nextPageToken": "on"}))
+    async with connect() as client:
+        assert len(await client.list_open_workflow_executions("domain", workflow_type=TYPE, limit=3)) == 3
+    assert [body["maximumPageSize"] for _, body in responder.bodies] == [3, 3]
+    assert responder.bodies[0][1]["typeFilter"] == {"name": "type", "version": "1.0"}
 
 
 @pytest.mark.parametrize(

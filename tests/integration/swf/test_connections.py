@@ -70,7 +70,7 @@ async def test_connections_to_the_endpoint_use_that_socket(
         made.append(keepalive_socket(address))
         return made[-1]
 
-    monkeypatch.setattr("elbflow.swf.transport.keepalive_socket", counted)
+    monkeypatch.setattr("elbflow.swf.endpoint_client.keepalive_socket", counted)
     async with connect() as client:
         await client.respond_activity_task_completed("t")
         assert [item.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) for item in made] == [1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -56,9 +57,9 @@ async def test_a_call_that_found_no_connection_goes_to_the_next(
     with structlog.testing.capture_logs() as logs:
         async with swf.Client.open(settings, registry=registry) as client:
             assert (state(registry, nowhere), state(registry, responder.url)) == (1, 1)
-            assert client._transport.url == nowhere
+            assert client._endpoints.url == nowhere
             await client.respond_activity_task_completed("token")
-            assert client._transport.url == responder.url
+            assert client._endpoints.url == responder.url
             await client.respond_activity_task_completed("token")
             poll = asyncio.ensure_future(client.poll_for_activity_task(ACTIVITIES, identity="me"))
             await responder.until_parked(1)
@@ -107,6 +108,39 @@ async def test_it_fails_back_and_leaves_parked_polls_where_they_are(
             probes = other.calls["ListDomains"]
             await asyncio.sleep(0.1)
             assert other.calls["ListDomains"] == probes, "what is up is not probed"
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_one_that_answers_probes_but_no_polls_is_not_used_again_until_a_poll_succeeded(
+    responder: Responder, other: Responder, registry: CollectorRegistry
+) -> None:
+    responder.on("PollForActivityTask", fault("InternalFailure", status=500))
+    other.release.set()
+    settings = swf.ClientSettings(endpoint_urls=(responder.url, other.url))
+    async with swf.Client.open(settings, registry=registry, retries=QUICK) as client:
+
+        async def poll() -> None:
+            with contextlib.suppress(swf.Unavailable):
+                await client.poll_for_activity_task(ACTIVITIES, identity="me")
+
+        async def until(polls: int) -> None:
+            async with asyncio.timeout(20):
+                while responder.calls["PollForActivityTask"] < polls:
+                    await poll()
+                    await asyncio.sleep(0.01)
+
+        await until(endpoint_choice.BREAK_AFTER)
+        assert state(registry, responder.url) == 0
+        await until(endpoint_choice.BREAK_AFTER + 2)
+        assert state(registry, responder.url) == 0, "two polls on trial failed"
+        await client.respond_activity_task_completed("token")
+        assert other.calls["RespondActivityTaskCompleted"] == 1
+        responder.on("PollForActivityTask", ok({"startedEventId": 0}))
+        await until(endpoint_choice.BREAK_AFTER + 3)
+        assert state(registry, responder.url) == 1
+        await client.respond_activity_task_completed("token")
+    assert responder.calls["RespondActivityTaskCompleted"] == 1
+    assert responder.calls["ListDomains"] >= 2
 
 
 async def test_the_scheduler_hardly_notices_that_one_of_two_is_down(other: Responder) -> None:

@@ -21,7 +21,7 @@ from tests.integration.swf import bytes_server
 from tests.integration.swf.bytes_server import BytesServer, Wire, http
 
 from elbflow import swf
-from elbflow.swf import classify, fast, parse
+from elbflow.swf import bodies, classify, fast, parse
 from elbflow.swf.sockets import keepalive_socket
 
 MODEL = shapes.ServiceModel(Loader().load_service_model("swf", "service-2"), "swf")
@@ -177,6 +177,8 @@ async def two_clients(server: BytesServer, stack: AsyncExitStack) -> Paths:
         )
         for _ in range(2)
     ]
+    for client in made:
+        client.meta.events.register("before-parse.swf", bodies.before_parse)
     pool = fast.Pool(
         connections=10,
         connect_timeout_s=2.0,

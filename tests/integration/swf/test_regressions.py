@@ -21,6 +21,7 @@ from elbflow import swf
 
 ACTIVITIES = swf.TaskList(swf.TaskKind.ACTIVITY, "domain", "list")
 RESPOND = "RespondActivityTaskCompleted"
+POLL = "PollForActivityTask"
 ONE_TRY = swf.RetryPlan(attempts=1)
 TASK = {
     "taskToken": "token",
@@ -51,21 +52,25 @@ async def foreign_host(seen: list[tuple[str, bytes]]) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
+@BOTH_PATHS
 @pytest.mark.parametrize("status", [302, 307])
-async def test_the_fast_path_takes_no_signed_request_where_a_redirect_points(
-    connect: Connect, responder: Responder, status: int
+async def test_no_signed_request_goes_where_a_redirect_points(
+    connect: Connect, responder: Responder, status: int, fast_path: bool
 ) -> None:
     seen: list[tuple[str, bytes]] = []
-    async with foreign_host(seen) as url, connect(ONE_TRY, fast_path=True) as client:
+    async with foreign_host(seen) as url, connect(ONE_TRY, fast_path=fast_path) as client:
 
         async def redirect(_: dict[str, Any], __: web.Request) -> web.Response:
             return web.Response(status=status, headers={"Location": url})
 
         responder.on(RESPOND, redirect)
+        responder.on(POLL, redirect)
         with pytest.raises(swf.Unavailable):
             await client.respond_activity_task_completed("token", "private")
+        with pytest.raises(swf.Unavailable):
+            await client.poll_for_activity_task(ACTIVITIES, identity="me")
     assert seen == []
-    assert responder.calls[RESPOND] == 1
+    assert (responder.calls[RESPOND], responder.calls[POLL]) == (1, 1)
 
 
 @BOTH_PATHS

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from elbflow import errors, flow, swf
 from elbflow.flow import definition, failures, guards
 from elbflow.flow.core import decide
-from elbflow.flow.core.events import REFUSED_CLOSES
+from elbflow.flow.core.forms import REFUSED_CLOSES
 from elbflow.testing import SwfRun
 
 Program = Any  # nested lists: [kind, *operands]

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import pathlib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from elbflow import errors, flow, swf
+from elbflow import errors, flow
 from elbflow.flow import guards
 from elbflow.flow.core import decide
+from elbflow.flow.recordings import format_history
 from elbflow.testing import Never, WorkflowRun
 
 HISTORIES = pathlib.Path(__file__).with_name("histories")
@@ -184,22 +184,11 @@ SCENARIOS: tuple[Callable[[], WorkflowRun], ...] = (
 )
 
 
-def wire(event: swf.HistoryEvent) -> dict[str, Any]:
-    block = f"{event.type[0].lower()}{event.type[1:]}EventAttributes"
-    return {
-        "eventId": event.id,
-        "eventType": event.type,
-        "eventTimestamp": event.timestamp,
-        block: dict(event.attributes),
-    }
-
-
 def main() -> None:
     HISTORIES.mkdir(exist_ok=True)
     for scenario in SCENARIOS:
-        events = [wire(event) for event in scenario().swf.events]
-        target = HISTORIES / f"{scenario.__name__}.json"
-        target.write_text('{"events": [\n' + ",\n".join(json.dumps(event) for event in events) + "\n]}\n")
+        run = scenario().swf
+        (HISTORIES / f"{scenario.__name__}.json").write_text(format_history(run.execution, run.events))
 
 
 if __name__ == "__main__":

@@ -147,8 +147,20 @@ async def test_fixed_rate_whatever_a_probe_takes(
     await time.advance(60)
     at = probes.at["10.0.0.1"]
     assert at[0] <= 1.0
-    assert [round(later - earlier, 6) for earlier, later in itertools.pairwise(at)] == [10.0] * (len(at) - 1)
+    assert 5.0 <= at[1] - at[0] <= 10.0
+    assert [round(later - earlier, 6) for earlier, later in itertools.pairwise(at[1:])] == [10.0] * (len(at) - 2)
     assert len(at) >= 6
+
+
+async def test_checks_that_begin_together_do_not_stay_together(
+    subject: checks.Checks, time: clock.ManualClock, probes: Probes
+) -> None:
+    subject.configure(CHECK, {f"i-{number}": f"10.0.0.{number}" for number in range(100)})
+    await time.advance(60)
+    first = [at[0] for at in probes.at.values()]
+    later = [at[3] % 10.0 for at in probes.at.values()]
+    assert max(first) <= 1.0
+    assert max(sum(start <= instant < start + 1.0 for instant in later) for start in range(10)) <= 35
 
 
 async def test_instants_that_were_missed_are_skipped(
@@ -158,16 +170,16 @@ async def test_instants_that_were_missed_are_skipped(
     subject.configure(CHECK, {"a": "10.0.0.1"})
     await time.advance(100)
     at = probes.at["10.0.0.1"]
-    assert {round(later - earlier, 6) for earlier, later in itertools.pairwise(at)} == {30.0}
+    assert {round(later - earlier, 6) for earlier, later in itertools.pairwise(at[1:])} == {30.0}
 
 
 async def test_in_service_after_the_threshold_and_said_once(
     subject: checks.Checks, time: clock.ManualClock, news: list[str]
 ) -> None:
     subject.configure(CHECK, {"a": "10.0.0.1"})
-    await time.advance(20)
+    await time.advance(15)
     assert not subject.in_rotation("a")
-    await time.advance(2)
+    await time.advance(6.5)
     assert subject.in_rotation("a")
     await time.advance(100)
     assert news == ["changed"]
@@ -216,7 +228,7 @@ async def test_a_moved_instance_is_probed_where_it_is(
     subject.configure(CHECK, {"a": "10.0.0.7"})
     assert state(subject) is IN
     await time.advance(30)
-    assert len(probes.at["10.0.0.7"]) == 3
+    assert len(probes.at["10.0.0.7"]) in (3, 4)
 
 
 async def test_removed_instances_are_checked_no_more(
@@ -262,6 +274,6 @@ async def test_a_broken_probe_does_not_end_the_checks(time: clock.ManualClock, l
     made.configure(CHECK, {"a": "10.0.0.1"})
     await time.advance(30)
     await made.aclose()
-    assert len(calls) == 3
+    assert len(calls) == 4
     assert {event["event"] for event in logs} == {"health_probe_broken"}
     assert asyncio.all_tasks() == {asyncio.current_task()}

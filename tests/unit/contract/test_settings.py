@@ -94,3 +94,15 @@ def test_quotas_can_be_shared_as_the_operator_says(monkeypatch: pytest.MonkeyPat
 def test_impossible_shares_are_refused_when_the_process_starts(shares: str) -> None:
     with pytest.raises(pydantic.ValidationError, match=r"PART|must be above 0|no quota of NoSuch"):
         Worker(swf_quota_shares=shares)
+
+
+def test_the_poll_budget_can_be_shared_as_the_operator_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Worker().budget_shares() == {}
+    monkeypatch.setenv("ELBFLOW_POLL_BUDGET_SHARES", "elb=0.2:0.8, cfn=0.1")
+    assert Worker().budget_shares() == {"elb": polling.TenantShare(0.2, 0.8), "cfn": polling.TenantShare(0.1)}
+
+
+@pytest.mark.parametrize("shares", ["elb", "elb=x", "elb=0.5:0.2", "elb=0.6,cfn=0.6"])
+def test_a_poll_budget_that_cannot_be_shared_so_is_refused(shares: str) -> None:
+    with pytest.raises(pydantic.ValidationError, match=r"KEPT|max_share|exceed 1"):
+        Worker(poll_budget_shares=shares)

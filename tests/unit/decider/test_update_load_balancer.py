@@ -43,6 +43,21 @@ def test_a_signal_pushes_the_newest_generation(fakes: Fakes) -> None:
     assert pushes(fakes) == [1, 2]
 
 
+def test_a_known_vm_is_pushed_to_while_the_others_are_looked_up(fakes: Fakes) -> None:
+    run = fakes.run(UpdateLoadBalancer, REQUEST)
+    run.settle()
+    past = len(run.swf.events)
+
+    run.signal(UPDATE_IMMEDIATELY, 2)
+    run.settle()
+
+    scheduled = [event for event in run.swf.events[past:] if event.type == "ActivityTaskScheduled"]
+    decisions = [event.attributes["decisionTaskCompletedEventId"] for event in scheduled]
+    assert len(scheduled) == 4
+    assert decisions[0] == decisions[1]  # VMs and document are looked up at the same time
+    assert len(set(decisions)) == 3
+
+
 def test_signals_during_a_push_coalesce_into_one(fakes: Fakes) -> None:
     def push(doc: document.LoadBalancerDocument) -> document.Applied:
         if doc.generation == 1:

@@ -96,7 +96,9 @@ class Recorder:
         self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self.faults: list[Exception | None] = []
         self.pages: dict[str, tuple[list[swf.HistoryEvent], str | None]] = {}
+        self.answer_history: Callable[[int | None], list[swf.HistoryEvent]] = lambda limit: []
         self.cancel_requested = False
+        self.registered = swf.TypeDetail(deprecated=False, task_list="list")
         self.entered = 0
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
@@ -109,6 +111,10 @@ class Recorder:
                 raise fault
             if name == "record_activity_task_heartbeat":
                 return self.cancel_requested
+            if name.endswith("_type") and name.startswith("describe_"):
+                return self.registered
+            if name == "get_workflow_execution_history":
+                return self.answer_history(kwargs["limit"])
             return self.pages[args[1]] if name == "decision_task_page" else None
 
         return call
@@ -126,6 +132,7 @@ class Lanes:
 
     def __init__(self) -> None:
         self.is_stopping = False
+        self.failure: Exception | None = None
         self.lanes: list[tuple[swf.TaskList, dict[str, Any]]] = []
         self.closed = 0
 

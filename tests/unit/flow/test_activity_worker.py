@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import random
 from collections.abc import Awaitable, Callable
@@ -406,3 +407,60 @@ async def test_failures_of_any_text_are_accepted_by_swf(bench: Bench, service: A
     assert len(details) <= 32_768
     assert details.encode()
     assert json.loads(details)["message"]
+
+
+async def test_versions_live_side_by_side(bench: Bench, service: Any) -> None:
+    @flow.activity(name="work", version="2")
+    async def newer(number: int) -> int:
+        return number * 10
+
+    async def older(number: int, word: str = "w") -> str:
+        return word * number
+
+    bench.bind(older)
+    bench.activities.bind(newer)
+    for version in ("1", "2", "3"):
+        await bench.worker.handle(dataclasses.replace(bench.task("[3]"), activity_type=swf.TypeId("work", version)))
+    assert service.named("respond_activity_task_completed") == [("token", '"www"'), ("token", "30")]
+    ((_, reason, details),) = service.named("respond_activity_task_failed")
+    assert reason == "UnknownActivity"
+    assert "'work' in version '3' (it has 1, 2) on list 'list'" in json.loads(details)["message"]
+
+
+async def test_details_of_the_last_heartbeat_go_with_the_answer_to_a_cancellation(bench: Bench, service: Any) -> None:
+    service.cancel_requested = True
+
+    async def function(number: int, word: str = "w") -> str:
+        await flow.activity_context().heartbeat("at 7")
+        await asyncio.Event().wait()
+        return word
+
+    bench.bind(function)
+    await bench.worker.handle(bench.task())
+    assert service.named("respond_activity_task_canceled") == [("token", "at 7")]
+
+
+async def test_a_message_that_is_shortened_says_so(bench: Bench, service: Any) -> None:
+    async def function(number: int, word: str = "w") -> str:
+        raise RuntimeError("x" * 50_000)
+
+    bench.bind(function)
+    await bench.worker.handle(bench.task())
+    ((_, _, details),) = service.named("respond_activity_task_failed")
+    message = json.loads(details)["message"]
+    assert len(message) <= 8_100
+    assert message.endswith("(50,000 characters in all)")
+
+
+async def test_an_error_that_cannot_be_shown_is_answered_too(bench: Bench, service: Any) -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    async def function(number: int, word: str = "w") -> str:
+        raise Mute
+
+    bench.bind(function)
+    await bench.worker.handle(bench.task())
+    ((_, reason, _),) = service.named("respond_activity_task_failed")
+    assert reason == "Mute"

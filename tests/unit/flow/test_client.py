@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -71,6 +71,7 @@ async def test_starting_and_signalling() -> None:
         "execution_timeout": timedelta(hours=1),
         "decision_timeout": timedelta(seconds=30),
         "child_policy": "ABANDON",
+        "priority": None,
     }
     assert signal[1:] == (("domain", "id", "s"), {"run_id": None, "input": '[1,"x"]'})
     assert cancel[1:] == (("domain", "id"), {"run_id": None})
@@ -108,3 +109,13 @@ async def test_faults_that_pass_are_waited_out() -> None:
         await Service(swf.Throttled()).result(1.0)
     with pytest.raises(swf.UnknownResource):
         await Service(swf.UnknownResource()).result()
+
+
+async def test_a_deprecated_type_says_what_to_do() -> None:
+    class Deprecated(Service):
+        async def start_workflow_execution(self, *args: Any, **kwargs: Any) -> str:
+            raise swf.TypeDeprecated("WorkflowType=[name=W, version=1]")
+
+    with pytest.raises(swf.TypeDeprecated) as caught:
+        await flow.Client(cast(Any, Deprecated(None)), "d", "list").start(SIGNATURE, "w", 1)
+    assert caught.value.__notes__ == ["W 1: undeprecate the type, or start a new version"]

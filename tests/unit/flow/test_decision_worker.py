@@ -71,12 +71,14 @@ def faulty(programs: Any, service: Any, scheduler: Any) -> Worker:
 async def test_it_registers_its_types_and_polls_while_it_is_open(worker: Worker, service: Any, scheduler: Any) -> None:
     service.faults = [swf.AlreadyExists()]
     async with worker.worker:
-        ((task_list, options),) = scheduler.lanes
+        (task_list, options), (own_list, own) = scheduler.lanes
         assert task_list == swf.TaskList(swf.TaskKind.DECISION, "domain", "list")
         assert (options["slots"], options["lane_class"]) == (8, "decider")
+        assert own_list.name.startswith("sticky-host-1-")
+        assert (own["slots"], own["lane_class"], own["start_at_previous"]) == (8, "decider-sticky", True)
         assert scheduler.closed == 0
-    assert scheduler.closed == 1
-    assert service.names == ["register_workflow_type"]
+    assert scheduler.closed == 2
+    assert service.names[0] == "register_workflow_type"
     assert service.calls[0][1] == ("domain", swf.TypeId("body", "1.0"))
     assert service.calls[0][2]["task_list"] == "list"
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import concurrent.futures
 import contextlib
+import gc
+import io
+import linecache
 import os
+import pathlib
 import random
 import secrets
 import socket
 import subprocess
+import tempfile
 import threading
 import time
+import traceback
 import uuid
 from asyncio import as_completed
 from typing import Any
@@ -35,6 +42,20 @@ from elbflow.flow import guards
         (socket, "socket", (), r"socket\(\)"),
         (subprocess, "run", (["true"],), "activity"),
         (threading.Thread(target=print), "start", (), "no threads"),
+        (concurrent.futures.ThreadPoolExecutor(1), "submit", (print,), "no threads"),
+        (pathlib.Path(os.devnull), "read_text", (), "activity"),
+        (pathlib.Path("/"), "exists", (), "activity"),
+        (io, "open", (os.devnull,), "activity"),
+        (os, "open", (os.devnull, os.O_RDONLY), "activity"),
+        (os, "getpid", (), "side_effect"),
+        (os.environ, "get", ("HOME",), "side_effect"),
+        (random, "Random", (), r"random\.Random\(\).*seed"),
+        (random.SystemRandom(), "random", (), "side_effect"),
+        (secrets.SystemRandom(), "randint", (1, 6), "side_effect"),
+        (uuid, "uuid1", (), "time_ns|uuid1"),
+        (tempfile, "mkdtemp", (), "reproducible"),
+        (asyncio, "new_event_loop", (), "await instead"),
+        (asyncio.Runner(), "__enter__", (), "await instead"),
     ],
 )
 def test_they_are_refused_with_the_remedy(
@@ -50,14 +71,89 @@ def test_they_are_refused_with_the_remedy(
 
 
 def test_everything_is_as_before_afterwards(programs: Any) -> None:
-    before = [time.time, random.random, open, socket.socket.__init__, asyncio.wait, asyncio.as_completed]
+    names = ((time, "time"), (random, "random"), (builtins, "open"), (io, "open"), (os, "stat"), (asyncio, "wait"))
+    before = [getattr(owner, name) for owner, name in names]
 
     async def body(self: Any, number: int) -> int:
         assert time.time is not before[0]
         return number
 
     assert programs.value(body) == 1
-    assert [time.time, random.random, open, socket.socket.__init__, asyncio.wait, asyncio.as_completed] == before
+    assert [getattr(owner, name) for owner, name in names] == before
+    assert asyncio.wait_for.__module__ == "asyncio.tasks"
+
+
+def test_methods_replaced_for_good_do_their_work(tmp_path: pathlib.Path) -> None:
+    with guards.guarded():
+        pass
+    with socket.socket() as opened:
+        assert opened.fileno() > 0
+    assert subprocess.run(["true"], check=False).returncode == 0
+    assert random.Random(5).random() == random.Random(5).random()
+    assert random.Random().random() != random.Random().random()
+    assert os.environ.get("HOME") == os.getenv("HOME")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: 7).result() == 7
+
+
+def test_a_generator_with_a_seed_of_its_own_is_welcome(programs: Any) -> None:
+    async def body(self: Any, number: int) -> list[float]:
+        return [random.Random(number).random(), random.Random(str(number)).random()]
+
+    assert programs.value(body, output=list[float])[0] == random.Random(1).random()
+
+
+def test_guards_may_be_nested_and_shared_by_threads() -> None:
+    found = time.time
+    inside, leave = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with guards.guarded():
+            inside.set()
+            leave.wait(5)
+
+    thread = threading.Thread(target=other)
+    with guards.guarded():
+        with guards.guarded(), pytest.raises(flow.NonDeterministicCall):
+            time.time()
+        with pytest.raises(flow.NonDeterministicCall):
+            time.time()
+    thread.start()
+    assert inside.wait(5)
+    assert time.time is not found
+    assert time.time() > 0
+    leave.set()
+    thread.join()
+    assert time.time is found
+
+
+def test_the_collector_rests_while_a_decision_is_taken(programs: Any) -> None:
+    seen: list[bool] = []
+
+    async def body(self: Any, number: int) -> int:
+        seen.append(gc.isenabled())
+        return number
+
+    assert programs.value(body) == 1
+    assert seen == [False, False]
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        assert programs.value(body) == 1
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_tracebacks_may_be_formatted(programs: Any) -> None:
+    async def body(self: Any, number: int) -> str:
+        linecache.clearcache()
+        try:
+            raise KeyError("told")
+        except KeyError:
+            return traceback.format_exc()
+
+    assert 'raise KeyError("told")' in programs.value(body, output=str)
 
 
 def test_what_others_put_in_place_stays(monkeypatch: pytest.MonkeyPatch, programs: Any) -> None:

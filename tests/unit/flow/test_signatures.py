@@ -69,7 +69,7 @@ SIGNAL = flow.SignalSignature("s", int)
 def test_workflow_classes_are_checked_when_they_are_defined() -> None:
     with pytest.raises(TypeError, match="async def run"):
 
-        @flow.workflow(SIGNATURE)
+        @flow.workflow(SIGNATURE)  # type: ignore[arg-type]
         class NoRun:
             pass
 

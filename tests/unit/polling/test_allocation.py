@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from elbflow import swf
 from elbflow.polling import Metrics, Outcome
-from elbflow.polling.allocation import GROWING, Allocator, WaitingLanes
+from elbflow.polling.allocation import COMPACT_FROM, GROWING, Allocator, WaitingLanes
 from elbflow.polling.ceiling import Ceiling
 from elbflow.polling.demand import Demand
 from elbflow.polling.lane import LaneState
@@ -125,3 +125,22 @@ def test_without_issue_rate_more_polls_would_only_wait_for_each_other() -> None:
     assert one.demand.wanted == 2
     allocator.learn(one, Outcome.TASK, 0.01, 10.0, rate_left=True)
     assert one.demand.wanted == 3
+
+
+def test_a_lane_that_comes_and_goes_behind_one_that_is_blocked_leaves_nothing_behind() -> None:
+    """Growth may be blocked for hours, and every handler that begins or ends makes a busy lane come or go."""
+    waiting = WaitingLanes()
+    first, busy = lane(1), lane(2)
+    first.parked, busy.parked = 1, 3
+    waiting.add(first)
+    for _ in range(10_000):
+        waiting.add(busy)
+        waiting.remove(busy)
+    waiting.add(busy)
+    assert waiting.places <= 2 * COMPACT_FROM
+    assert [waiting.take([ACTIVITY], everywhere, 0.0) for _ in range(3)] == [first, busy, None]
+
+
+def everywhere(_tenant: str, _tier: int) -> bool:
+    """There is room for everybody."""
+    return True

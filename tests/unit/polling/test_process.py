@@ -42,11 +42,20 @@ class Shell:
 
 
 @asynccontextmanager
-async def running(world: World, process: polling.Process) -> AsyncIterator[polling.Scheduler]:
+async def running(
+    world: World, process: polling.Process, shares: dict[str, polling.TenantShare] | None = None
+) -> AsyncIterator[polling.Scheduler]:
     """Like ``async with scheduler_of(...)``, with time passing while it drains."""
     profile = polling.EndpointProfile.local()
     made = polling.scheduler_of(
-        process, world.polls, profile=profile, budget=5, handles="errands", clock=world.clock, rng=random.Random(1)
+        process,
+        world.polls,
+        profile=profile,
+        budget=5,
+        shares=shares,
+        handles="errands",
+        clock=world.clock,
+        rng=random.Random(1),
     )
     scheduler = await made.__aenter__()
     try:
@@ -154,3 +163,17 @@ async def test_a_service_process_is_one(world: World) -> None:
         scheduler.add_lane(LIST, lambda _: asyncio.sleep(0), slots=2, min_polls=2)
         await world.clock.advance(1.0)
         assert process.remaining() == {"polls": 2}
+
+
+async def test_tenants_have_the_shares_that_they_were_given(world: World, shell: Shell) -> None:
+    shares = {"elb": polling.TenantShare(max_share=0.4)}
+    async with running(world, shell, shares) as scheduler:
+        scheduler.add_lane(LIST, ignore, slots=5, min_polls=5, tenant="elb")
+        await world.clock.advance(1.0)
+        assert scheduler.statistics().budget_used == 2
+        (use,) = scheduler.statistics().tenants
+        assert (use.tenant, use.cap) == ("elb", 2)
+
+
+async def ignore(_: swf.ActivityTask) -> None:
+    """Takes no time."""

@@ -215,6 +215,39 @@ async def test_a_handler_that_raises_is_logged_and_its_slot_returns(world: World
     assert world.sample("swf_handler_failures_total", lane_class="default", kind="activity") >= 4
 
 
+async def test_a_handler_that_raises_a_cancellation_of_its_own_is_logged_and_counted(world: World) -> None:
+    world.reply = Reply(0.5, task=True)
+
+    async def fail(_: swf.ActivityTask) -> None:
+        raise asyncio.CancelledError("of something else")
+
+    with structlog.testing.capture_logs() as logs:
+        async with world.running(world.build()) as scheduler:
+            lane = scheduler.add_lane(task_list(), fail, slots=1)
+            await world.clock.advance(3.0)
+            assert lane.statistics().tasks == len(world.polls.delivered)
+    failed = [entry for entry in logs if entry["event"] == "task_handler_failed"]
+    assert len(failed) >= 4
+    assert world.sample("swf_handler_failures_total", lane_class="default", kind="activity") == len(failed)
+
+
+async def test_a_handler_that_was_cancelled_by_an_abort_is_no_failure(world: World) -> None:
+    world.reply = Reply(0.5, task=True)
+
+    async def wait(_: swf.ActivityTask) -> None:
+        await world.clock.sleep(100.0)
+
+    with structlog.testing.capture_logs() as logs:
+        async with world.running(world.build()) as scheduler:
+            scheduler.add_lane(task_list(), wait, slots=1)
+            await world.clock.advance(3.0)
+            scheduler.stop()
+            scheduler.abort_handlers()
+            assert await scheduler.drained(1.0)
+    assert not [entry for entry in logs if entry["event"] == "task_handler_failed"]
+    assert world.sample("swf_handler_failures_total", lane_class="default", kind="activity") == 0
+
+
 async def test_a_client_defect_is_logged_and_backed_off(world: World) -> None:
     async def broken(*_: object, **__: object) -> None:
         world.polls.delivered.append("called")

@@ -94,7 +94,9 @@ def test_lost_connections_are_told_apart_by_what_was_sent(error: Exception, sent
 
 def test_missing_credentials_and_unparsable_answers() -> None:
     assert type(classify.fault(exceptions.NoCredentialsError(), "x")) is swf.Unauthenticated
-    assert type(classify.fault(parsers.ResponseParserError("?"), "x")) is swf.Unavailable
+    unreadable = parsers.ResponseParserError("?")
+    assert type(classify.fault(unreadable, "DescribeWorkflowExecution")) is swf.Unavailable
+    assert type(classify.fault(unreadable, "SignalWorkflowExecution")) is swf.Ambiguous
     assert type(classify.fault(exceptions.ParamValidationError(report="?"), "x")) is swf.Invalid
 
 

@@ -13,6 +13,7 @@ import structlog
 from botocore.credentials import ReadOnlyCredentials
 from prometheus_client import CollectorRegistry
 
+from elbflow import swf
 from elbflow.clock import ManualClock
 from elbflow.swf import credentials
 from elbflow.swf.metrics import CallCounter
@@ -139,3 +140,17 @@ async def test_refused_requests_ask_once_together_and_at_most_every_thirty_secon
         await clock.advance(30)
         assert await keeper.refused(2)
         assert chain.asked == 3
+
+
+async def test_a_chain_that_does_not_answer_is_an_error_that_says_what_to_do(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hangs(_: object) -> credentials.Found | None:
+        await asyncio.Event().wait()
+        return None
+
+    monkeypatch.setattr(credentials, "CHAIN_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(credentials, "_resolved", hangs)
+    with pytest.raises(swf.Unauthenticated, match="AWS_EC2_METADATA_DISABLED"):
+        async with credentials.kept(None, counter=CallCounter(None), clock=clock, rng=random.Random(1)):
+            pass

@@ -8,15 +8,17 @@ import pytest
 
 from elbflow import swf
 from elbflow.swf.endpoint_choice import BREAK_AFTER, GOOD_FOR_S, Choice, by_preference, is_local
+from elbflow.swf.tries import Pool
 
 REFUSED = swf.ConnectFailed()
+POLLS, CALLS = Pool.POLLS, Pool.CALLS
 
 
 def test_the_first_is_used_until_it_accepts_no_connection() -> None:
     choice = Choice(3)
     assert choice.pick() == 0
-    assert choice.failed(0, REFUSED, life=0)
-    assert not choice.failed(0, REFUSED, life=0), "it is given up once"
+    assert choice.failed(0, REFUSED, life=0, pool=CALLS)
+    assert not choice.failed(0, REFUSED, life=0, pool=CALLS), "it is given up once"
     assert (choice.pick(), choice.down()) == (1, [0])
 
 
@@ -24,40 +26,61 @@ def test_the_first_is_used_until_it_accepts_no_connection() -> None:
 def test_other_faults_count_when_nothing_is_answered_between(fault: swf.SwfError) -> None:
     choice = Choice(2)
     for _ in range(BREAK_AFTER - 1):
-        assert not choice.failed(0, fault, life=0)
+        assert not choice.failed(0, fault, life=0, pool=CALLS)
     choice.answered(0, 0.0)
     for _ in range(BREAK_AFTER - 1):
-        assert not choice.failed(0, fault, life=0)
-    assert choice.failed(0, fault, life=0)
+        assert not choice.failed(0, fault, life=0, pool=CALLS)
+    assert choice.failed(0, fault, life=0, pool=CALLS)
     assert choice.pick() == 1
 
 
 def test_it_is_back_after_fifteen_seconds_of_answers() -> None:
     choice = Choice(2)
-    choice.failed(0, REFUSED, life=0)
+    choice.failed(0, REFUSED, life=0, pool=CALLS)
     assert not choice.answered(0, 100.0)
-    choice.failed(0, REFUSED, life=0)
+    choice.failed(0, REFUSED, life=0, pool=CALLS)
     assert not choice.answered(0, 110.0)
     assert not choice.answered(0, 110.0 + GOOD_FOR_S - 0.1), "a fault between starts the time anew"
     assert choice.answered(0, 110.0 + GOOD_FOR_S)
     assert choice.pick() == 0
 
 
+def test_one_that_failed_polls_is_back_when_it_answers_a_poll_and_not_before() -> None:
+    choice = Choice(2)
+    for _ in range(BREAK_AFTER):
+        choice.failed(0, swf.Unavailable(), life=0, pool=POLLS)
+    for at in range(0, int(3 * GOOD_FOR_S), 3):
+        assert not choice.answered(0, float(at)), "a probe is no poll"
+    now = 3 * GOOD_FOR_S
+    assert choice.take(CALLS, now) == 1
+    assert choice.take(POLLS, now) == 0, "one poll on trial"
+    assert choice.take(POLLS, now) == 1, "and no other meanwhile"
+    choice.failed(0, swf.Unavailable(), life=0, pool=POLLS)
+    choice.ended(0)
+    choice.answered(0, now)
+    assert choice.take(POLLS, now) == 1, "it must answer for a while first"
+    now += GOOD_FOR_S
+    assert choice.take(POLLS, now) == 0
+    assert choice.answered(0, now, POLLS)
+    choice.ended(0)
+    assert (choice.take(POLLS, now), choice.down()) == (0, [])
+
+
 def test_what_began_before_it_came_back_tells_nothing() -> None:
     choice = Choice(2)
-    choice.failed(0, REFUSED, life=0)
+    choice.failed(0, REFUSED, life=0, pool=CALLS)
     choice.answered(0, 0.0)
     choice.answered(0, GOOD_FOR_S)
     assert choice.health[0].life == 1
-    assert not choice.failed(0, REFUSED, life=0)
+    assert not choice.failed(0, REFUSED, life=0, pool=CALLS)
     assert choice.pick() == 0
-    assert choice.failed(0, REFUSED, life=1)
+    assert choice.failed(0, REFUSED, life=1, pool=CALLS)
 
 
 def test_when_none_is_left_all_are_tried_and_the_first_answer_counts_at_once() -> None:
     choice = Choice(2)
-    choice.failed(0, REFUSED, life=0)
-    choice.failed(1, REFUSED, life=0)
+    choice.failed(0, REFUSED, life=0, pool=CALLS)
+    choice.failed(1, REFUSED, life=0, pool=CALLS)
     assert [choice.pick(), choice.pick({0}), choice.pick({0, 1})] == [0, 1, None]
     assert choice.answered(1, 5.0)
     assert (choice.pick(), choice.down()) == (1, [0])

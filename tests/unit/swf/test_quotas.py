@@ -12,8 +12,10 @@ from prometheus_client import CollectorRegistry
 from elbflow import clock as clocks
 from elbflow import swf
 from elbflow.swf.metrics import CallCounter, QuotaMetrics
+from elbflow.swf.parse import unread
 from elbflow.swf.retry import RetryPlan
 from elbflow.swf.transport import Transport
+from elbflow.swf.tries import Pool
 
 START, SIGNAL, BEAT = "StartWorkflowExecution", "SignalWorkflowExecution", "RecordActivityTaskHeartbeat"
 PER_S = 50.0
@@ -127,13 +129,14 @@ async def test_without_settings_nothing_is_limited() -> None:
     assert quotas.rate(START) is None
 
 
-class Account(Transport):
-    """A transport whose account has ``tokens`` calls left and gets no more."""
+class Account:
+    """An endpoint whose account has ``tokens`` calls left and gets no more."""
 
     def __init__(self, world: World, tokens: int) -> None:
-        super().__init__(
-            None,
-            None,
+        self.tokens = tokens
+        self.sent = 0
+        self.transport = Transport(
+            self,
             settings=swf.ClientSettings(),
             counter=CallCounter(None),
             clock=world.clock,
@@ -141,10 +144,8 @@ class Account(Transport):
             plan=RetryPlan(),
             quotas=world.quotas,
         )
-        self.tokens = tokens
-        self.sent = 0
 
-    async def _once(self, _client: Any, operation: str, members: dict[str, Any]) -> dict[str, Any]:
+    async def once(self, _pool: Pool, operation: str, members: dict[str, Any]) -> dict[str, Any]:
         self.sent += 1
         if self.tokens <= 0:
             raise swf.Throttled("Rate exceeded", code="ThrottlingException", operation=operation)
@@ -154,7 +155,7 @@ class Account(Transport):
 
 async def test_the_transport_asks_before_it_sends_and_tells_when_it_was_throttled(world: World) -> None:
     account = Account(world, tokens=300)
-    calls = [asyncio.ensure_future(account.call(START, {})) for _ in range(400)]
+    calls = [asyncio.ensure_future(account.transport.call(START, {}, unread)) for _ in range(400)]
     await clocks.settle()
     assert account.sent == 301
     assert world.quotas.rate(START) == PER_S / 2
@@ -168,7 +169,9 @@ async def test_the_transport_gives_up_at_once_when_the_share_is_used_up_for_long
     world: World,
 ) -> None:
     account = Account(world, tokens=100_000)
-    calls = [asyncio.ensure_future(account.call(START, {})) for _ in range(BURST + int(60 * PER_S) + 10)]
+    calls = [
+        asyncio.ensure_future(account.transport.call(START, {}, unread)) for _ in range(BURST + int(60 * PER_S) + 10)
+    ]
     await clocks.settle()
     failed = [call for call in calls if call.done() and call.exception() is not None]
     assert len(failed) == 10

@@ -48,5 +48,6 @@ def test_listing_takes_one_filter() -> None:
     assert serialize.execution_filter(None, None) == {}
     assert serialize.execution_filter("w", None) == {"executionFilter": {"workflowId": "w"}}
     assert serialize.execution_filter(None, "t") == {"tagFilter": {"tag": "t"}}
-    with pytest.raises(ValueError, match="not by both"):
+    assert serialize.execution_filter(None, None, swf.TypeId("n", "1")) == {"typeFilter": {"name": "n", "version": "1"}}
+    with pytest.raises(ValueError, match="not by several"):
         serialize.execution_filter("w", "t")

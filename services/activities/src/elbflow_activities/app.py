@@ -31,7 +31,12 @@ async def serve(process: service.Process) -> None:
         swf.Client.open(settings.client_settings(), registry=process.registry) as client,
         environment(settings, client) as env,
         polling.scheduler_of(
-            process, client, profile=settings.profile(), budget=settings.poll_budget, handles="activities"
+            process,
+            client,
+            profile=settings.profile(),
+            budget=settings.poll_budget,
+            shares=settings.budget_shares(),
+            handles="activities",
         ) as scheduler,
         worker(client, scheduler, settings, env, registry=process.registry),
     ):

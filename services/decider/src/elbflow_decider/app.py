@@ -24,7 +24,12 @@ async def serve(process: service.Process) -> None:
     async with (
         swf.Client.open(settings.client_settings(), registry=process.registry) as client,
         polling.scheduler_of(
-            process, client, profile=settings.profile(), budget=settings.poll_budget, handles="decisions"
+            process,
+            client,
+            profile=settings.profile(),
+            budget=settings.poll_budget,
+            shares=settings.budget_shares(),
+            handles="decisions",
         ) as scheduler,
         worker(client, scheduler, settings, registry=process.registry),
     ):
@@ -59,6 +64,7 @@ async def worker(
         workflows=workflows.ALL,
         identity=scheduler.identity,
         slots=settings.decision_slots,
+        sticky=settings.stickiness,
         clock=clock,
         metrics=flow.Metrics(registry or prometheus_client.CollectorRegistry()),
     ) as running:

@@ -32,12 +32,12 @@ def exclusive(directory: Path) -> Iterator[None]:
         yield
 
 
-async def replace(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path`` with mode 0600 through a rename.
+async def replace(path: Path, data: bytes, *, modified_at: float | None = None) -> None:
+    """Write ``data`` to ``path`` with mode 0600 through a rename, dated ``modified_at`` (epoch seconds; default: now).
 
     Cancellation leaves the old or the new content in place, and at worst an unused temporary file beside it.
     """
-    await asyncio.to_thread(replace_now, path, data)
+    await asyncio.to_thread(replace_now, path, data, modified_at)
 
 
 async def read(path: Path) -> bytes | None:
@@ -45,12 +45,14 @@ async def read(path: Path) -> bytes | None:
     return await asyncio.to_thread(read_now, path)
 
 
-def replace_now(path: Path, data: bytes) -> None:
+def replace_now(path: Path, data: bytes, modified_at: float | None = None) -> None:
     """Blocking form of :func:`replace`."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mkstemp makes it 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
+        if modified_at is not None:
+            os.utime(temporary, (modified_at, modified_at))
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

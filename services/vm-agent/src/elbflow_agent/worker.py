@@ -23,7 +23,6 @@ from elbflow_agent import ipc
 
 _APPLY_WITHIN_S = 25.0
 _ANSWER_MARGIN_S = 5.0
-_HEALTH_SLICE_S = 20.0
 _HEALTH_HOLD_S = 45 * 60.0
 _LONGEST_PERIOD_S = 90.0
 _QUIET_PERIODS = 4
@@ -75,14 +74,10 @@ class VmActivities:
             return await self._client.call(self._instance_id, ipc.APPLY, document, within_s=_APPLY_WITHIN_S)
 
     async def get_instance_status(self, known_digest: str) -> document.HealthReport:
-        """Wait for news in slices, so that a servo that died is noticed within one."""
+        """Wait for news, all in one request: that the servo still lives is the IPC client's business."""
         with self._in_progress():
-            deadline = self._time.monotonic() + _HEALTH_HOLD_S
-            while (left_s := deadline - self._time.monotonic()) > 0 and not self._leaving.is_set():
-                report = await self._unless_leaving(self._health(known_digest, min(_HEALTH_SLICE_S, left_s)))
-                if report is not None and report.digest != known_digest:
-                    return report
-            return await self._health(known_digest, 0.0)
+            report = await self._unless_leaving(self._health(known_digest, _HEALTH_HOLD_S))
+            return report if report is not None else await self._health(known_digest, 0.0)
 
     async def get_cloudwatch_metrics(self, period_s: float, acknowledge: int) -> document.MetricsReport:
         """Let the period pass, then settle ``acknowledge`` and fetch what is due.

@@ -7,6 +7,7 @@ which a service names after them, reads ``ELBFLOW_*`` variables.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Annotated, Self
 
 import pydantic
@@ -128,6 +129,20 @@ class WorkerSettings(TaskListSettings):
     """SWF settings of a service that works on the common task list."""
 
     poll_budget: int = Field(16, ge=1, description="Long polls parked at the same time")
+    poll_budget_shares: str = Field(
+        "",
+        description="Parts of the poll budget by tenant: TENANT=KEPT or TENANT=KEPT:MOST, separated by commas. "
+        "When not given: one tenant may use all of it, each of several 0.6",
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _budget_can_be_shared(self) -> Self:
+        self.budget_shares()
+        return self
+
+    def budget_shares(self) -> dict[str, polling.TenantShare]:
+        """What each tenant is guaranteed of the poll budget, and the most that it may use."""
+        return _budget_shares(self.poll_budget_shares)
 
     @property
     def poll_connections(self) -> int:
@@ -145,6 +160,22 @@ def _shares(value: str) -> dict[str, float]:
             shares[operation.strip()] = float(share)
         except ValueError:
             raise ValueError(f"{part!r} is not OPERATION=PART with a number above 0 and at most 1") from None
+    return shares
+
+
+def _budget_shares(value: str) -> dict[str, polling.TenantShare]:
+    """``elb=0.2:0.8,cfn=0.1`` as a mapping; ``ValueError`` says what is wrong."""
+    shares: dict[str, polling.TenantShare] = {}
+    for part in filter(None, map(str.strip, value.split(","))):
+        tenant, _, range_ = part.partition("=")
+        kept, _, most = range_.partition(":")
+        try:
+            given = float(kept), float(most) if most else None
+        except ValueError:
+            raise ValueError(f"{part!r} is not TENANT=KEPT or TENANT=KEPT:MOST with numbers from 0 to 1") from None
+        shares[tenant.strip()] = polling.TenantShare(*given)
+    if (total := math.fsum(share.min_share for share in shares.values())) > 1.0:
+        raise ValueError(f"the parts kept for the tenants add up to {total:.2f}; they must not exceed 1")
     return shares
 
 

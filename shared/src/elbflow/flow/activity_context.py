@@ -24,17 +24,19 @@ _current: contextvars.ContextVar[ActivityContext] = contextvars.ContextVar("elbf
 class ActivityContext:
     """The activity that runs in this task. ``cancel_requested`` is what the last heartbeat brought.
 
-    ``gone`` says that SWF has closed the activity: nobody waits for its answer any more.
+    ``gone`` says that SWF has closed the activity: nobody waits for its answer any more. ``details`` are those of the
+    last :meth:`heartbeat`, and go with the answer to a cancellation.
     """
 
     def __init__(self, service: swf.Service, task: swf.ActivityTask, clock: clocks.Clock) -> None:
         self.cancel_requested = False
         self.gone = False
+        self.details: str | None = None
         self._service = service
         self._task = task
         self._clock = clock
         self._work: asyncio.Future[Any] | None = None
-        self._details: str | None = None
+        self._unsent: str | None = None
         self._last_beat = -_SHORTEST_INTERVAL_S + clock.monotonic()
 
     @property
@@ -58,6 +60,9 @@ class ActivityContext:
     async def heartbeat(self, details: str | None = None) -> None:
         """Renew the heartbeat deadline and publish ``details`` (at most 2,048 characters).
 
+        SWF does not give them to the activity's next attempt. It gives them to the workflow, as
+        :attr:`errors.ActivityTimedOut.details`, which may pass them on as an argument (spec/swf-semantics 5).
+
         Calls within a second of the last one are kept for the next automatic heartbeat. When the workflow has asked to
         cancel, or has closed, ``CancelledError`` arrives at the activity's next await. Other faults of SWF are logged,
         not raised. Raises :class:`errors.PayloadTooLarge`.
@@ -65,20 +70,20 @@ class ActivityContext:
         if details is not None:
             if len(details) > _MOST_DETAILS:
                 raise errors.PayloadTooLarge(f"heartbeat details exceed {_MOST_DETAILS} characters")
-            self._details = details
+            self.details = self._unsent = details
         if self._clock.monotonic() - self._last_beat >= _SHORTEST_INTERVAL_S:
             await self.beat()
 
     async def beat(self) -> None:
         """Send one heartbeat now."""
         self._last_beat = self._clock.monotonic()
-        details, self._details = self._details, None
+        details, self._unsent = self._unsent, None
         try:
             self.cancel_requested |= await self._service.record_activity_task_heartbeat(self._task.token, details)
         except swf.UnknownResource:
             self.gone = True
         except swf.SwfError as error:
-            self._details = self._details or details
+            self._unsent = self._unsent or details
             _log.warning("heartbeat_not_delivered", activity=self._task.activity_type.name, error=str(error))
         if self._work is not None and (self.gone or self.cancel_requested):
             work, self._work = self._work, None

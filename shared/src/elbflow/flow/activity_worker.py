@@ -127,15 +127,23 @@ class ActivityWorker:
     async def _carry_out(self, task: swf.ActivityTask) -> tuple[_Answer, bool]:
         binding = self._registry.find(task.activity_type)
         if binding is None:
-            reason, details = failures.describe(
-                "UnknownActivity", f"{self._identity} does not carry out {task.activity_type}", permanent=False
-            )
-            return _Answer("failed", reason=reason, details=details), False
+            return self._unknown(task), False
         try:
             arguments = binding.activity.decode_arguments(task.input)
         except errors.PayloadMismatch as error:
             return self._failure(task, error), False
         return await self._run(task, binding, arguments)
+
+    def _unknown(self, task: swf.ActivityTask) -> _Answer:
+        """Not permanent: while versions change, another worker of the list may carry it out."""
+        wanted, versions = task.activity_type, ", ".join(self._registry.versions(task.activity_type.name))
+        message = (
+            f"{self._identity} has no activity {wanted.name!r} in version {wanted.version!r}"
+            f" ({f'it has {versions}' if versions else 'nor in any other'}) on list {self._task_list.name!r}"
+        )
+        _log.error("activity_unknown", message=message, workflow_id=task.execution.workflow_id)
+        reason, details = failures.describe("UnknownActivity", message, permanent=False)
+        return _Answer("failed", reason=reason, details=details)
 
     async def _run(self, task: swf.ActivityTask, binding: Binding, arguments: tuple[Any, ...]) -> tuple[_Answer, bool]:
         context = ActivityContext(self._service, task, self._clock)
@@ -171,7 +179,7 @@ class ActivityWorker:
             return _stopped()
         if work.cancelled():
             if context.cancel_requested:
-                return _Answer("canceled")
+                return _Answer("canceled", details=context.details)
             if aborted:
                 return _stopped()
             return self._failure(task, asyncio.CancelledError("the activity cancelled itself"))
@@ -188,7 +196,7 @@ class ActivityWorker:
             workflow_id=task.execution.workflow_id,
             run_id=task.execution.run_id,
             permanent=planned,
-            error=str(error),
+            error=failures.message_of(error),
             exc_info=None if planned else error,
         )
         return _Answer("failed", reason=reason, details=details)

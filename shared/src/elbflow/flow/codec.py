@@ -15,18 +15,18 @@ from typing import Any, TypeVar
 import pydantic
 import pydantic_core
 
-from elbflow.flow import deciding, errors
+from elbflow.flow import deciding, errors, limits
 
 T = TypeVar("T")
 
-LIMIT = 32_768
+LIMIT = limits.MOST_TEXT
 INLINE = 24 * 1024
 _COMPRESSED = "Z"
 _MOST_INFLATED = 8 * 1024 * 1024
 
 
-def encode(value: T, type_: type[T]) -> str:
-    """``value`` as payload text of its declared type.
+def encode(value: T, type_: type[T], *, field: str = "payload") -> str:
+    """``value`` as payload text of its declared type; ``field`` names it in errors.
 
     Raises :class:`errors.PayloadTooLarge` when even its compressed form does not fit, and
     :class:`errors.PayloadMismatch` when the value does not have the type. Nothing is ever truncated.
@@ -35,7 +35,7 @@ def encode(value: T, type_: type[T]) -> str:
         text = adapter(type_).dump_json(value, warnings="error").decode()
     except pydantic_core.PydanticSerializationError as error:
         raise errors.PayloadMismatch(f"cannot encode {type(value).__name__} as {type_}: {error}") from error
-    return pack(text)
+    return pack(text, field=field)
 
 
 def decode(text: str | None, type_: type[T]) -> T:
@@ -47,7 +47,7 @@ def decode(text: str | None, type_: type[T]) -> T:
     return value
 
 
-def pack(text: str) -> str:
+def pack(text: str, *, field: str = "payload") -> str:
     """JSON text as it travels. Raises :class:`errors.PayloadTooLarge`."""
     if len(text) <= INLINE:
         return text
@@ -55,7 +55,9 @@ def pack(text: str) -> str:
     shorter = min(text, packed, key=len)
     if len(shorter) > LIMIT:
         raise errors.PayloadTooLarge(
-            f"a payload of {len(text)} characters ({len(packed)} compressed) exceeds SWF's {LIMIT}"
+            f"{field} has {len(text)} characters ({len(packed)} compressed); SWF accepts {LIMIT}",
+            field=field,
+            size=len(shorter),
         )
     return shorter
 

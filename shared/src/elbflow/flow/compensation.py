@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any
 
 from elbflow import errors as roots
-from elbflow.flow import errors
-from elbflow.flow.core import closing, context
+from elbflow.flow import cancelling, context, errors, failures
 from elbflow.flow.logger import logger
 from elbflow.flow.signatures import Activity, P
 
@@ -19,9 +19,12 @@ class Compensation:
 
     def __init__(self) -> None:
         self._undo: list[tuple[str, Callable[[], Awaitable[Any]]]] = []
+        self._busy = contextlib.ExitStack()
 
     def push(self, activity: Activity[P, Any], *args: P.args, **kwargs: P.kwargs) -> None:
         """Run ``activity`` with these arguments should the block fail."""
+        if not self._undo:
+            self._busy.enter_context(context.current().busy())
         self._undo.append((activity.name, lambda: activity(*args, **kwargs)))
 
     async def __aenter__(self) -> Compensation:
@@ -30,9 +33,13 @@ class Compensation:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        with self._busy:
+            await self._leave(exc)
+
+    async def _leave(self, exc: BaseException | None) -> None:
         if exc is None or isinstance(exc, (errors.InstanceClosed, GeneratorExit)):
             return
-        if closing.continuation(exc) is not None:
+        if failures.continuation(exc) is not None:
             return
         if not _planned(exc):
             # Undoing on a bug would make the repaired code disagree with what history then holds.
@@ -53,7 +60,7 @@ class Compensation:
                 cancelled = True
         undoing.result()
         if cancelled and not isinstance(cause, asyncio.CancelledError):
-            _cancel_later()
+            cancelling.cancel_later()
 
     async def _run(self, cause: BaseException) -> None:
         while self._undo:
@@ -77,19 +84,5 @@ def compensate() -> Compensation:
     return Compensation()
 
 
-def _cancel_later() -> None:
-    """Deliver a swallowed cancellation again, unless an enclosing ``asyncio.timeout`` turns out to account for it."""
-    task = asyncio.current_task()
-    assert task is not None, "workflow code runs in tasks"
-    requests = task.cancelling()
-
-    def deliver() -> None:
-        if not task.done() and task.cancelling() >= requests:
-            task.uncancel()
-            task.cancel()
-
-    asyncio.get_running_loop().call_soon(deliver)
-
-
 def _planned(error: BaseException) -> bool:
-    return isinstance(error, (asyncio.CancelledError, roots.Cancelled)) or closing.permanent(error) is not None
+    return isinstance(error, (asyncio.CancelledError, roots.Cancelled)) or failures.permanent(error) is not None

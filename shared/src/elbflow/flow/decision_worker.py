@@ -6,6 +6,8 @@ SWF has no «decision failed»: an unanswered task times out and is delivered ag
 
 from __future__ import annotations
 
+import functools
+import random
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
@@ -15,21 +17,26 @@ from prometheus_client import CollectorRegistry
 
 from elbflow import clock as clocks
 from elbflow import polling, swf
-from elbflow.flow import definition, errors, guards
+from elbflow.flow import definition, failures, inspection, watchdog
+from elbflow.flow import sticky as stickiness
 from elbflow.flow.backoff import Backoff
-from elbflow.flow.core import closing
-from elbflow.flow.core import decide as core
+from elbflow.flow.core import decide
 from elbflow.flow.metrics import Metrics
 from elbflow.flow.registration import register_types
+from elbflow.flow.sticky import settings
 
 _log = structlog.get_logger(__name__)
+
+_STICKY = settings.Sticky()
 
 
 class DecisionWorker:
     """Decides the given workflow classes. ``async with`` registers their types and polls ``task_list`` meanwhile.
 
-    With ``retention_days`` it registers the domain too. On exit its lane is closed; what runs is drained by the
-    scheduler.
+    With ``retention_days`` it registers the domain too. With ``sticky`` it polls a list of its own as well, for the
+    executions it remembers; None replays every history in full. A decision longer than ``decision_budget_s`` has its
+    stack logged. On exit its lanes are closed, what it remembers is forgotten, and answers still to come hand their
+    executions over to the other deciders; what runs is drained by the scheduler.
     """
 
     def __init__(
@@ -44,21 +51,43 @@ class DecisionWorker:
         slots: int = 8,
         lane_class: str = "decider",
         retention_days: int | None = None,
+        sticky: settings.Sticky | None = _STICKY,
+        decision_budget_s: float = watchdog.BUDGET_S,
         clock: clocks.Clock | None = None,
+        rng: random.Random | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         self._service = service
         self._scheduler = scheduler
         self._task_list = swf.TaskList(swf.TaskKind.DECISION, domain, task_list)
         self._definitions = {found.type: found for found in map(definition.definition, workflows)}
+        for found in self._definitions.values():
+            inspection.check(found.cls)  # once more: now the functions defined below the class are there too
         self._identity = identity
         self._slots = slots
         self._lane_class = lane_class
         self._retention_days = retention_days
+        self._sticky = sticky
         self._clock = clock or clocks.SystemClock()
         self._metrics = metrics or Metrics(CollectorRegistry())
         self._backoff = Backoff()
+        rng = rng or random.Random()  # noqa: S311
+        wanted = sticky or _STICKY
+        self._affinity = stickiness.Affinity(settings.list_name(identity, rng), wanted.schedule_to_start)
+        self._own_list = swf.TaskList(swf.TaskKind.DECISION, domain, self._affinity.own_list)
+        self._cache = None if sticky is None else stickiness.Cache(sticky.bytes, self._metrics)
+        self._decider = stickiness.Decider(
+            self._definitions,
+            self._cache,
+            self._affinity,
+            audit_share=wanted.audit_share,
+            budget_s=decision_budget_s,
+            clock=self._clock,
+            rng=rng,
+            metrics=self._metrics,
+        )
         self._lane: polling.Lane | None = None
+        self._own_lane: polling.Lane | None = None
 
     async def __aenter__(self) -> Self:
         await register_types(
@@ -71,28 +100,42 @@ class DecisionWorker:
         self._lane = self._scheduler.add_lane(
             self._task_list, self.handle, slots=self._slots, lane_class=self._lane_class
         )
+        if self._sticky is not None:
+            self._own_lane = self._scheduler.add_lane(
+                self._own_list,
+                functools.partial(self.handle, on_own_list=True),
+                slots=self._sticky.slots or self._slots,
+                lane_class=f"{self._lane_class}-sticky",
+                start_at_previous=True,
+            )
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._lane is not None:
-            await self._lane.close()
+        self._affinity.is_draining = True
+        for lane in (self._lane, self._own_lane):
+            if lane is not None:
+                await lane.close()
+        if self._cache is not None:
+            self._cache.clear()
 
-    async def handle(self, task: swf.DecisionTask) -> None:
+    async def handle(self, task: swf.DecisionTask, *, on_own_list: bool = False) -> None:
         """Answer one decision task, or leave it unanswered so that SWF delivers it again.
 
-        Cancelled here, the task is unanswered too.
+        ``on_own_list`` says that it came on this process's own list. Cancelled here, the task is unanswered too.
         """
         run_id = task.execution.run_id
         if self._backoff.resting(run_id, self._clock.monotonic()):
             self._metrics.decision_defects.labels(task.workflow_type.name).inc()
             return
+        polled = self._own_list if on_own_list else self._task_list
+        history = stickiness.History(
+            self._service, task, polled, identity=self._identity, only_new=on_own_list, clock=self._clock
+        )
         try:
-            decided = self._decide(task, await self._history(task))
-            await self._service.respond_decision_task_completed(
-                task.token, decided.decisions, execution_context=decided.execution_context
-            )
+            answer = await self._decider.decide(task, history, on_own_list=on_own_list)
+            await self._respond(task, answer, on_own_list=on_own_list)
         except swf.UnknownResource:
             self._metrics.decisions_stale.labels(task.workflow_type.name).inc()
             _log.info("decision_stale", **_names(task))
@@ -104,34 +147,77 @@ class DecisionWorker:
             self._withhold(task, error)
         else:
             self._backoff.recovered(run_id)
-            self._report(task, decided)
+            self._report(task, answer.decided)
+        if not self._affinity.is_known:
+            await self._stop_sticking()
 
-    async def _history(self, task: swf.DecisionTask) -> list[swf.HistoryEvent]:
-        events = list(task.events)
-        page_token = task.next_page_token
-        while page_token is not None:
-            page, page_token = await self._service.decision_task_page(
-                self._task_list, page_token, identity=self._identity
+    async def _respond(self, task: swf.DecisionTask, answer: stickiness.Answer, *, on_own_list: bool) -> None:
+        """Answer, and remember the run once SWF has accepted that; in any other case forget it."""
+        keep = self._may_keep(answer)
+        override = self._affinity.binding() if keep else None
+        if on_own_list and not keep:  # a task of the general list shows that the execution is bound to none
+            override = self._affinity.release(answer.held.run.task_list)
+        try:
+            await self._send(task, answer, override)
+        except BaseException:
+            answer.held.close()
+            raise
+        if keep and self._affinity.is_on and self._cache is not None:
+            self._cache.put(task.execution, answer.held)
+        else:
+            answer.held.close()
+
+    def _may_keep(self, answer: stickiness.Answer) -> bool:
+        self._notice()
+        unbound = self._own_lane is None or not self._affinity.is_on
+        if self._cache is None or unbound or answer.doubted or answer.decided.closes:
+            return False
+        return self._cache.fits(answer.held)
+
+    async def _send(
+        self, task: swf.DecisionTask, answer: stickiness.Answer, override: stickiness.Override | None
+    ) -> None:
+        try:
+            await self._complete(task, answer.decided, override)
+        except swf.Invalid:
+            if override is None:
+                raise
+            await self._complete(task, answer.decided, None)  # raises again what is wrong with the decisions themselves
+            self._affinity.give_up("task lists of answers are refused")
+
+    async def _complete(
+        self, task: swf.DecisionTask, decided: decide.Decided, override: stickiness.Override | None
+    ) -> None:
+        if override is None:
+            await self._service.respond_decision_task_completed(
+                task.token, decided.decisions, execution_context=decided.execution_context
             )
-            events += page
-        return events
+        else:
+            await self._service.respond_decision_task_completed(
+                task.token,
+                decided.decisions,
+                execution_context=decided.execution_context,
+                task_list=override.task_list,
+                schedule_to_start=override.schedule_to_start,
+            )
 
-    def _decide(self, task: swf.DecisionTask, events: list[swf.HistoryEvent]) -> core.Decided:
-        found = self._definitions.get(task.workflow_type)
-        if found is None:
-            raise errors.WorkflowDefect(f"this worker has no workflow {task.workflow_type}")
-        began = self._clock.monotonic()
-        with guards.guarded():
-            decided = core.decide(found.cls, events, execution=task.execution)
-        name = task.workflow_type.name
-        self._metrics.decision_seconds.labels(name).observe(self._clock.monotonic() - began)
-        self._metrics.decision_events.labels(name).observe(len(events))
-        return decided
+    async def _stop_sticking(self) -> None:
+        lane, self._own_lane = self._own_lane, None
+        if lane is not None and self._cache is not None:
+            self._cache.clear()
+            await lane.close()
+
+    def _notice(self) -> None:
+        """What the scheduler has to say about sticky execution."""
+        if self._scheduler.is_stopping:
+            self._affinity.is_draining = True
+        if self._own_lane is not None and self._own_lane.failure is not None:
+            self._affinity.give_up("startAtPreviousStartedEvent is refused")
 
     def _withhold(self, task: swf.DecisionTask, error: Exception) -> None:
         pause_s = self._backoff.failed(task.execution.run_id, self._clock.monotonic())
         self._metrics.decision_defects.labels(task.workflow_type.name).inc()
-        defect = closing.defect(error)
+        defect = failures.defect(error)
         _log.error(
             "decision_withheld",
             defect=type(defect).__name__,
@@ -142,7 +228,7 @@ class DecisionWorker:
             **_names(task),
         )
 
-    def _report(self, task: swf.DecisionTask, decided: core.Decided) -> None:
+    def _report(self, task: swf.DecisionTask, decided: decide.Decided) -> None:
         for signal in decided.dropped_signals:
             self._metrics.signals_dropped.labels(task.workflow_type.name).inc()
             _log.warning("signal_dropped", signal=signal, **_names(task))

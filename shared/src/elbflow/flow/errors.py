@@ -6,12 +6,21 @@
      ├─ ActivityError            an activity did not give a result
      │   ├─ ActivityFailed       it answered with a failure, or SWF refused to schedule it
      │   └─ ActivityTimedOut     nobody answered in time
+     ├─ ChildError               a child workflow did not give a result
+     │   ├─ ChildNotStarted      SWF refused to start it
+     │   ├─ ChildFailed          it failed, or gave what cannot be read
+     │   ├─ ChildTimedOut        it exceeded its execution timeout
+     │   ├─ ChildCanceled        it ended as cancelled
+     │   └─ ChildTerminated      somebody terminated it
+     ├─ ExternalRefused          SWF did not pass a signal or a cancellation request on
      ├─ TimerRefused             SWF refused to start a timer
+     ├─ MarkerRefused            SWF refused to record a marker
      ├─ PayloadTooLarge          a value does not fit into one SWF payload
      ├─ WorkflowFailed           seen by callers: the execution failed
      └─ WorkflowClosed           seen by callers: the execution closed in another way
     errors.Retryable
-     └─ StillRunning             seen by callers: the deadline came first
+     ├─ StillRunning             seen by callers: the deadline came first
+     └─ NothingPublished         seen by callers: the execution has not said anything about itself yet
     errors.Defect
      ├─ NonDeterminism           replay gave other commands than history recorded
      ├─ NonDeterministicCall     workflow code asked the real world
@@ -69,6 +78,79 @@ class ActivityTimedOut(ActivityError):
         self.timeout_type = timeout_type
 
 
+class ChildError(errors.Permanent):
+    """A child workflow gave no result; ``workflow_id`` is the child's."""
+
+    def __init__(self, message: str, *, workflow_id: str, details: str | None = None) -> None:
+        super().__init__(message)
+        self.workflow_id = workflow_id
+        self.details = details
+
+
+class ChildNotStarted(ChildError):
+    """SWF refused to start a child; ``cause`` is SWF's, such as WORKFLOW_ALREADY_RUNNING (spec/swf-semantics 7.12).
+
+    ``may_pass`` says that the same child may well start later: limits, rates, an id that is still in use.
+    """
+
+    def __init__(self, workflow_id: str, cause: str) -> None:
+        super().__init__(f"child {workflow_id} was not started: {cause}", workflow_id=workflow_id)
+        self.cause = cause
+        self.may_pass = cause.endswith("_EXCEEDED") or self.already_running
+
+    @property
+    def already_running(self) -> bool:
+        """An open execution has the id."""
+        return self.cause == "WORKFLOW_ALREADY_RUNNING"
+
+
+class ChildFailed(ChildError):
+    """A child failed. ``reason`` is its error's type name, ``message`` its message, ``details`` all that it said.
+
+    ``reason`` PayloadMismatch: it completed, and ``details`` is its result, which does not have the declared type.
+    """
+
+    def __init__(self, workflow_id: str, reason: str, message: str = "", *, details: str | None = None) -> None:
+        text = f"child {workflow_id} failed with {reason}" + (f": {message}" if message else "")
+        super().__init__(text, workflow_id=workflow_id, details=details)
+        self.reason = reason
+        self.message = message
+
+
+class ChildTimedOut(ChildError):
+    """A child exceeded its execution timeout; ``timeout_type`` is SWF's."""
+
+    def __init__(self, workflow_id: str, timeout_type: str) -> None:
+        super().__init__(f"child {workflow_id} timed out ({timeout_type})", workflow_id=workflow_id)
+        self.timeout_type = timeout_type
+
+
+class ChildCanceled(ChildError):
+    """A child ended as cancelled."""
+
+    def __init__(self, workflow_id: str, details: str | None = None) -> None:
+        super().__init__(f"child {workflow_id} was cancelled", workflow_id=workflow_id, details=details)
+
+
+class ChildTerminated(ChildError):
+    """A child was terminated."""
+
+    def __init__(self, workflow_id: str) -> None:
+        super().__init__(f"child {workflow_id} was terminated", workflow_id=workflow_id)
+
+
+class ExternalRefused(errors.Permanent):
+    """SWF did not pass a signal or a cancellation request on to another execution; ``cause`` is SWF's.
+
+    UNKNOWN_EXTERNAL_WORKFLOW_EXECUTION: no such execution is open.
+    """
+
+    def __init__(self, workflow_id: str, cause: str) -> None:
+        super().__init__(f"{workflow_id} was not reached: {cause}")
+        self.workflow_id = workflow_id
+        self.cause = cause
+
+
 class TimerRefused(errors.Permanent):
     """SWF refused to start a timer; ``cause`` is SWF's."""
 
@@ -77,8 +159,29 @@ class TimerRefused(errors.Permanent):
         self.cause = cause
 
 
+class MarkerRefused(errors.Permanent):
+    """SWF refused to record a marker; ``cause`` is SWF's."""
+
+    def __init__(self, name: str, cause: str) -> None:
+        super().__init__(f"SWF refused to record the marker {name}: {cause}")
+        self.cause = cause
+
+
 class PayloadTooLarge(errors.Permanent):
-    """The value does not fit into one SWF payload of 32,768 characters; split it or pass a reference."""
+    """A value does not fit into its SWF ``field``; ``size`` is its length. Split it or pass a reference.
+
+    Payloads have 32,768 characters, names, ids, tags and reasons 256 (spec/swf-semantics 1.6).
+    """
+
+    def __init__(self, message: str, *, field: str = "", size: int = 0) -> None:
+        super().__init__(message)
+        self.field = field
+        self.size = size
+
+    @classmethod
+    def of(cls, field: str, size: int, most: int, unit: str = "characters") -> PayloadTooLarge:
+        """The error for ``field``, which has ``size`` where ``most`` are allowed."""
+        return cls(f"{field} has {size} {unit}; SWF accepts {most}", field=field, size=size)
 
 
 class WorkflowFailed(errors.Permanent):
@@ -100,6 +203,10 @@ class WorkflowClosed(errors.Permanent):
 
 class StillRunning(errors.Retryable):
     """The execution is still running."""
+
+
+class NothingPublished(errors.Retryable):
+    """The execution has not published anything yet."""
 
 
 class NonDeterminism(errors.Defect):

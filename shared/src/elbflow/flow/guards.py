@@ -1,82 +1,156 @@
 """While a workflow decides, calls whose outcome is not in its history fail with the remedy (spec/anchors 3.8 rule 7).
 
-The guards stand in place only for the length of a decision, and a context variable limits them to the workflow's own
-code: other threads and other tasks never meet them. Names imported beforehand (``from time import time``) are the
-import linter's business.
+Functions of modules are replaced for the length of a decision: one bulk update per module, so that the process pays
+for them at no other time. Methods of classes are replaced once, at the first decision. A context variable limits both
+to the workflow's own code: other threads never meet them. What a module imported by name (``from time import time``),
+and methods of C classes such as ``datetime.now``, are :mod:`elbflow.flow.inspection`'s
+business.
+
+The garbage collector rests meanwhile: finalisers of whatever dies would otherwise run amid the workflow, and what they
+do would count as its doing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import builtins
 import contextlib
-import os
+import gc
+import linecache
+import operator
 import random
-import secrets
-import socket
-import subprocess
 import threading
-import time
-import uuid
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
-from elbflow.flow import deciding, errors
+from elbflow.flow import banned, deciding, errors
 from elbflow.flow.core import loop
 
-_CLOCK = "use flow.now() and flow.sleep()"
-_CHANCE = "draw it in an activity and pass the result on"
-_WORLD = "do it in an activity"
-_BANNED: tuple[tuple[Any, str, str], ...] = (
-    (time, "time time_ns monotonic monotonic_ns perf_counter perf_counter_ns sleep localtime gmtime", _CLOCK),
-    (random, "random randint randrange choice choices sample shuffle uniform getrandbits gauss expovariate", _CHANCE),
-    (secrets, "token_bytes token_hex token_urlsafe randbelow choice", _CHANCE),
-    (uuid, "uuid1 uuid4", _CHANCE),
-    (os, "urandom getenv system listdir scandir remove mkdir", _WORLD),
-    (builtins, "open input", _WORLD),
-    (socket, "create_connection getaddrinfo gethostbyname", _WORLD),
-    (socket.socket, "__init__", _WORLD),
-    (subprocess.Popen, "__init__", _WORLD),
-    (threading.Thread, "start", "workflows have no threads; use tasks"),
-)
+_Function = Callable[..., Any]
 
 
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
-    """Guard the calling context for the length of the block, which must neither await nor be entered twice."""
-    with deciding.marked():
+    """Guard the calling context for the length of the block, which must not await. Blocks may be nested."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        _SITES.put_up()
         try:
-            for guard in _GUARDS:
-                guard.put_up()
-            yield
+            with deciding.marked():
+                yield
         finally:
-            for guard in _GUARDS:
-                guard.take_down()
+            _SITES.take_down()
+    finally:
+        if collecting:
+            gc.enable()
 
 
-class _Guard:
-    """One replaced function; ``put_up`` takes what stands there at that moment, which need not be the original."""
+class _Module:
+    """The replaced functions of one module; ``put_up`` takes what stands there then, which need not be the original."""
 
-    def __init__(self, owner: Any, name: str, remedy: str) -> None:
-        self._owner = owner
-        self._name = name
-        self._found: Callable[..., Any] = getattr(owner, name)
-        what = owner.__name__ if name == "__init__" else f"{owner.__name__}.{name}"
-
-        def stand_in(*args: Any, **kwargs: Any) -> Any:  # a plain function, so that it also binds as a method
-            if deciding.is_deciding():
-                raise _refusal(f"{what}() is not reproducible inside a workflow: {remedy}")
-            return self._found(*args, **kwargs)
-
-        self._stand_in = stand_in
+    def __init__(self, module: ModuleType, make: Callable[[str, dict[str, _Function]], _Function], names: list[str]):
+        self._space = vars(module)
+        self._found: dict[str, _Function] = {name: self._space[name] for name in names}
+        self._stand_ins = {name: make(name, self._found) for name in names}
+        self._pick = operator.itemgetter(*names, names[0])  # of two or more, so that it gives a tuple
+        self._before = self._pick(self._found)
+        self._standing = self._pick(self._stand_ins)
 
     def put_up(self) -> None:
-        self._found = getattr(self._owner, self._name)
-        setattr(self._owner, self._name, self._stand_in)
+        now = self._pick(self._space)
+        if now != self._before:
+            self._before = now
+            self._found.update(zip(self._found, now, strict=False))
+        self._space.update(self._stand_ins)
 
     def take_down(self) -> None:
-        if getattr(self._owner, self._name) is self._stand_in:
-            setattr(self._owner, self._name, self._found)
+        if self._pick(self._space) == self._standing:
+            self._space.update(self._found)
+            return
+        for name, stand_in in self._stand_ins.items():  # somebody put something else in a place: it stays
+            if self._space[name] is stand_in:
+                self._space[name] = self._found[name]
+
+
+class _Sites:
+    """All replaced functions of the process, in place while at least one thread decides."""
+
+    def __init__(self) -> None:
+        self._modules = [
+            _Module(module, _refusing(module, remedies), list(remedies)) for module, remedies in _by_module().items()
+        ]
+        self._modules.append(_Module(linecache, _lifting, ["checkcache", "updatecache"]))  # tracebacks may be formatted
+        self._lock = threading.Lock()
+        self._users = 0
+        self._methods_stand = False
+
+    def put_up(self) -> None:
+        with self._lock:
+            self._users += 1
+            if self._users > 1:
+                return
+            if not self._methods_stand:
+                _replace_methods()
+                self._methods_stand = True
+            for module in self._modules:
+                module.put_up()
+
+    def take_down(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users:
+                return
+            for module in self._modules:
+                module.take_down()
+
+
+def _by_module() -> dict[ModuleType, dict[str, str]]:
+    found: dict[ModuleType, dict[str, str]] = {}
+    for module, name, remedy in banned.functions():
+        found.setdefault(module, {})[name] = remedy
+    return found
+
+
+def _refusing(module: ModuleType, remedies: dict[str, str]) -> Callable[[str, dict[str, _Function]], _Function]:
+    def make(name: str, found: dict[str, _Function]) -> _Function:
+        said = banned.message(f"{module.__name__}.{name}", remedies[name])
+
+        def stand_in(*args: Any, **kwargs: Any) -> Any:
+            if deciding.is_deciding():
+                raise _refusal(said)
+            return found[name](*args, **kwargs)
+
+        return stand_in
+
+    return make
+
+
+def _lifting(name: str, found: dict[str, _Function]) -> _Function:
+    def stand_in(*args: Any, **kwargs: Any) -> Any:
+        with deciding.lifted():
+            return found[name](*args, **kwargs)
+
+    return stand_in
+
+
+def _replace_methods() -> None:
+    for owner, name, remedy in banned.METHODS:
+        what = owner.__name__ if name == "__init__" else f"{owner.__name__.strip('_')}.{name}"
+        setattr(owner, name, _method(getattr(owner, name), banned.message(what, remedy), lambda _args, _kwargs: True))
+    said = banned.message("random.Random", "give it a seed, such as flow.info().run_id")
+    seed = _method(random.Random.seed, said, lambda args, kwargs: (args[0] if args else kwargs.get("a")) is None)
+    random.Random.seed = seed  # type: ignore[method-assign]
+
+
+def _method(found: _Function, said: str, applies: Callable[[tuple[Any, ...], dict[str, Any]], bool]) -> _Function:
+    def stand_in(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if deciding.is_deciding() and applies(args, kwargs):
+            raise _refusal(said)
+        return found(self, *args, **kwargs)
+
+    stand_in.__name__ = stand_in.__qualname__ = getattr(found, "__name__", "stand_in")
+    return stand_in
 
 
 def _refusal(message: str) -> errors.NonDeterministicCall:
@@ -88,4 +162,4 @@ def _refusal(message: str) -> errors.NonDeterministicCall:
     return error
 
 
-_GUARDS = tuple(_Guard(owner, name, remedy) for owner, names, remedy in _BANNED for name in names.split())
+_SITES = _Sites()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _DECISION_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 _ACTIVITY_SECONDS = (0.01, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 1800.0)
@@ -22,13 +22,16 @@ class Metrics:
         )
         self.decision_events = Histogram(
             "flow_decision_events",
-            "Length of replayed histories",
+            "Events given to a decision: the whole history, or with a run in memory the new ones",
             ("workflow_type",),
             buckets=_EVENTS,
             registry=registry,
         )
         self.decision_defects = Counter(
             "flow_decision_defects", "Decisions withheld for a defect", ("workflow_type",), registry=registry
+        )
+        self.decision_overruns = Counter(
+            "flow_decision_overruns", "Decisions that exceeded their time budget", ("workflow_type",), registry=registry
         )
         self.decisions_stale = Counter(
             "flow_decisions_stale", "Decisions that SWF did not want any more", ("workflow_type",), registry=registry
@@ -46,3 +49,18 @@ class Metrics:
         self.activities_stale = Counter(
             "flow_activities_stale", "Activity answers that SWF did not want any more", ("activity",), registry=registry
         )
+        self._cache(registry)
+
+    def _cache(self, registry: CollectorRegistry) -> None:
+        self.cache_lookups = Counter(
+            "flow_cache_lookups",
+            "Decisions on executions decided before: run in memory or not",
+            ("result",),
+            registry=registry,
+        )
+        self.cache_evictions = Counter("flow_cache_evictions", "Runs that made room for others", registry=registry)
+        self.cache_audits = Counter(
+            "flow_cache_audits", "Decisions taken from memory and by replay", ("result",), registry=registry
+        )
+        self.cache_bytes = Gauge("flow_cache_bytes", "Estimated size of the runs in memory", registry=registry)
+        self.cache_executions = Gauge("flow_cache_executions", "Runs in memory", registry=registry)

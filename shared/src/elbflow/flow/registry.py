@@ -24,15 +24,25 @@ class ActivityRegistry:
     def __init__(self) -> None:
         self._bindings: dict[swf.TypeId, Binding] = {}
 
-    def bind(self, activity: Activity[P, R], implementation: Callable[P, Awaitable[R]]) -> None:
-        """Carry out ``activity`` with ``implementation``; ValueError when it is bound already."""
+    def bind(self, activity: Activity[P, R], implementation: Callable[P, Awaitable[R]] | None = None) -> None:
+        """Carry out ``activity`` with ``implementation``, or with the function it was declared by.
+
+        Several versions of one name may be bound. ValueError when this one is already; TypeError for an abstract
+        activity without implementation.
+        """
         if activity.type in self._bindings:
             raise ValueError(f"{activity.name} {activity.version} is bound already")
-        self._bindings[activity.type] = Binding(activity, implementation)
+        if implementation is None and activity.abstract:
+            raise TypeError(f"{activity.name} is abstract: bind it to the function that carries it out")
+        self._bindings[activity.type] = Binding(activity, implementation or activity.function)
 
     def find(self, activity_type: swf.TypeId) -> Binding | None:
         """The binding of a type, or None."""
         return self._bindings.get(activity_type)
+
+    def versions(self, name: str) -> tuple[str, ...]:
+        """The versions of an activity that are bound, in binding order."""
+        return tuple(type_.version for type_ in self._bindings if type_.name == name)
 
     def activities(self) -> tuple[Activity[..., Any], ...]:
         """Signatures of everything bound, in binding order."""

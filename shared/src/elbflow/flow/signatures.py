@@ -19,6 +19,7 @@ import pydantic_core
 
 from elbflow import swf
 from elbflow.flow import codec, errors, execution
+from elbflow.flow.cancelling import Cancellation
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -69,19 +70,23 @@ class ActivityOptions:
     schedule_to_close: timedelta | None = None
     heartbeat: timedelta | None = None
     retry: RetryPolicy | None = None
+    priority: int | None = None
+    cancellation: Cancellation = Cancellation.TRY
 
 
 @dataclass(frozen=True, slots=True)
 class Activity(Generic[P, R]):
     """An activity's signature; calling it inside a workflow schedules the activity and gives its result.
 
-    ``function`` is the declared stub: its annotations say how arguments and result travel.
+    ``function`` is the declared stub: its annotations say how arguments and result travel. It is the implementation
+    too where the activity is not ``abstract``.
     """
 
     name: str
     version: str
     options: ActivityOptions
     function: Callable[P, Coroutine[Any, Any, R]]
+    abstract: bool = True
 
     @property
     def type(self) -> swf.TypeId:
@@ -95,7 +100,8 @@ class Activity(Generic[P, R]):
         :class:`errors.PayloadTooLarge` when the arguments do not fit.
 
         Cancelled here, the awaiting code gets ``CancelledError`` at once and SWF is asked to cancel the activity. The
-        activity itself **may still be running**, and may even complete: its outcome is not seen any more.
+        activity itself **may still be running**, and may even complete: its outcome is not seen any more. Other
+        manners are chosen with ``using(cancellation=...)``.
         """
         return execution.execute(self, self.encode_arguments(*args, **kwargs))
 
@@ -108,8 +114,14 @@ class Activity(Generic[P, R]):
         schedule_to_close: timedelta | _Unchanged | None = UNCHANGED,
         heartbeat: timedelta | _Unchanged | None = UNCHANGED,
         retry: RetryPolicy | _Unchanged | None = UNCHANGED,
+        priority: int | None = None,
+        cancellation: Cancellation | None = None,
     ) -> Activity[P, R]:
-        """The same activity with other options; workers still send heartbeats at the declared pace."""
+        """The same activity with other options; workers still send heartbeats at the declared pace.
+
+        Tasks of higher ``priority`` are handed out first, as far as SWF can; ``cancellation`` says what becomes of the
+        activity when the code that awaits it is cancelled.
+        """
         given = {
             "schedule_to_start": schedule_to_start,
             "start_to_close": start_to_close,
@@ -118,15 +130,15 @@ class Activity(Generic[P, R]):
             "retry": retry,
         }
         changes: dict[str, Any] = {name: value for name, value in given.items() if value is not UNCHANGED}
-        if task_list is not None:
-            changes["task_list"] = task_list
+        kept = {"task_list": task_list, "priority": priority, "cancellation": cancellation}
+        changes |= {name: value for name, value in kept.items() if value is not None}
         return replace(self, options=replace(self.options, **changes))
 
     def encode_arguments(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """The call's arguments as a JSON array of positional arguments."""
         shape = _shape(self.function)
         values = shape.positional(args, kwargs)
-        return codec.encode(values, shape.arguments_type(len(values)))
+        return codec.encode(values, shape.arguments_type(len(values)), field="input")
 
     def decode_arguments(self, text: str | None) -> tuple[Any, ...]:
         """Arguments for the implementation; last ones that an older caller left out take the stub's defaults."""
@@ -135,7 +147,7 @@ class Activity(Generic[P, R]):
 
     def encode_result(self, value: R) -> str:
         """The activity's result as payload text."""
-        return codec.encode(value, _shape(self.function).result_type)
+        return codec.encode(value, _shape(self.function).result_type, field="result")
 
     def decode_result(self, text: str | None) -> R:
         """The activity's result from payload text."""

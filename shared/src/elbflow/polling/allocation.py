@@ -14,6 +14,7 @@ from elbflow.polling.outcome import Outcome
 from elbflow.polling.rotation import Front, Rotation, claim
 
 HALVE_AT_MOST_EVERY_S = 1.0
+COMPACT_FROM = 64
 
 CRITICAL, UNPOLLED, BELOW_MINIMUM, GROWING = range(4)
 """Who comes first: what a lane is guaranteed, before what it would like to have."""
@@ -82,6 +83,15 @@ class _Group:
     tenant: str
     claim: float
     places: list[_Place] = field(default_factory=list)
+    compact_at: int = COMPACT_FROM
+
+    def add(self, place: _Place) -> None:
+        """Places that lanes gave up behind a first one that stays would add up for ever, so they are cleared away."""
+        heapq.heappush(self.places, place)
+        if len(self.places) > self.compact_at:
+            self.places = [kept for kept in self.places if kept[2] == kept[3].ticket]
+            heapq.heapify(self.places)
+            self.compact_at = max(COMPACT_FROM, 2 * len(self.places))
 
     def first(self) -> _Place | None:
         places = self.places
@@ -109,11 +119,16 @@ class WaitingLanes:
         if lane.ticket and lane.place == place:
             return
         lane.ticket, lane.place = next(self._tickets), place
-        heapq.heappush(self._group(lane).places, (*place, lane.ticket, lane))
+        self._group(lane).add((*place, lane.ticket, lane))
 
     def remove(self, lane: LaneState) -> None:
         """Give up the lane's place, if it has one."""
         lane.ticket = 0
+
+    @property
+    def places(self) -> int:
+        """Places in memory, those included that lanes gave up."""
+        return sum(len(group.places) for group in self._groups.values())
 
     def has(self, kind: swf.TaskKind) -> bool:
         """Whether any lane of ``kind`` waits."""

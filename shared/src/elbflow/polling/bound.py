@@ -9,6 +9,7 @@ the list's turn: where nobody tells how many tasks wait, one that comes just aft
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import math
 import sys
@@ -37,6 +38,9 @@ class Situation:
 
     ``hold_s`` is how long the endpoint parks an empty poll by itself, ``asks`` whether it can be asked for less, and
     ``probes_per_s`` how many lists per second may be asked for their pending tasks.
+
+    ``capped`` are lists of a tenant at the end of its share of the budget: no connection is kept for those that probing
+    finds, so that they wait for a poll of the tenant to end. Probing also asks ``beside`` lists of other tenants.
     """
 
     lists: int
@@ -44,6 +48,8 @@ class Situation:
     hold_s: float
     asks: bool = False
     probes_per_s: float = 0.0
+    capped: bool = False
+    beside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +58,11 @@ class Bound:
 
     ``waiting`` lists are without a poll at any time, and ``in_order`` connections serve them; ``hold_s`` is the hold
     that polls really get. ``turns_s`` is the longest time without a poll by turns alone, ``sweep_s`` the time in which
-    all waiting lists are asked for pending tasks. ``worst_s`` is the longest and ``mean_s`` the average time that a
-    task waits for its list's turn, beside what the network and the endpoint need. The worst holds once polls that
-    were parked before the lists became so many have ended. Where probing makes it shorter than turns alone, it
-    takes for granted that the endpoint counts right and that this process alone polls these lists.
+    all waiting lists are asked for pending tasks and one that has some gets a connection. ``worst_s`` is the longest
+    and ``mean_s`` the average time that a task waits for its list's turn, beside what the network and the endpoint
+    need. The worst holds once polls that were parked before the lists became so many have ended. Where probing makes
+    it shorter than turns alone, it takes for granted that the endpoint counts right and that this process alone polls
+    these lists.
     """
 
     mode: Mode
@@ -78,7 +85,9 @@ class Bound:
         text += f", {self.in_order} of them in turn, each for up to {self.hold_s:.0f} s, so {self.waiting} lists wait: "
         text += f"ceil({self.waiting} / {self.in_order}) x {self.hold_s:.0f} s = {self.turns_s:.0f} s"
         if math.isfinite(self.sweep_s):
-            text += f"; {self.waiting} lists / {given.probes_per_s:g} probes per s = {self.sweep_s:.0f} s"
+            text += f"; {self.waiting + given.beside} lists / {given.probes_per_s:g} probes per s"
+            text += f" + {self.hold_s:.0f} s" if given.capped else ""
+            text += f" = {self.sweep_s:.0f} s"
         return f"{text}; worst {self.worst_s:.0f} s, mean {self.mean_s:.0f} s"
 
 
@@ -90,12 +99,12 @@ def of(given: Situation) -> Bound:
         return Bound(Mode.NONE, given, given.lists, 0, given.hold_s, NEVER, NEVER, NEVER, NEVER)
     found = rotation.kept_for_found(given.connections)
     probes = not given.asks and given.probes_per_s > 0.0 and found > 0
-    kept = found if probes else 0
+    kept = found if probes and not given.capped else 0
     waiting = given.lists - (given.connections - kept)
     in_order = given.connections - rotation.by_claim(given.connections)
     hold_s = asked_hold_s(given) if given.asks else given.hold_s
     turns_s = math.ceil(waiting / in_order) * hold_s
-    sweep_s = waiting / given.probes_per_s if kept else NEVER
+    sweep_s = (waiting + given.beside) / given.probes_per_s + (hold_s if given.capped else 0.0) if probes else NEVER
     worst_s = min(turns_s, sweep_s)
     mode = Mode.HOLD_HINT if given.asks else Mode.PROBING if probes else Mode.ROTATION
     mean_s = waiting / given.lists * worst_s / 2
@@ -115,4 +124,4 @@ def connections_for(given: Situation, limit_s: float) -> int:
 
 
 def _worst_s(given: Situation, connections: int) -> float:
-    return of(Situation(given.lists, connections, given.hold_s, given.asks, given.probes_per_s)).worst_s
+    return of(dataclasses.replace(given, connections=connections)).worst_s

@@ -260,10 +260,13 @@ class Core:
     async def _poll(self, poll: Poll) -> Answer:
         task: Task | None
         asked, service, hold_s, hints = poll.lane.task_list, self._service, poll.hold_s, poll.hints
-        if asked.kind is swf.TaskKind.DECISION:
-            task = await service.poll_for_decision_task(asked, identity=self._identity, hold_s=hold_s, hints=hints)
-        else:
+        if asked.kind is swf.TaskKind.ACTIVITY:
             task = await service.poll_for_activity_task(asked, identity=self._identity, hold_s=hold_s, hints=hints)
+        else:
+            only_new = poll.lane.start_at_previous
+            task = await service.poll_for_decision_task(
+                asked, identity=self._identity, start_at_previous=only_new, hold_s=hold_s, hints=hints
+            )
         return task, self._clock.monotonic()
 
     def _poll_ended(self, poll: Poll, ended: asyncio.Task[Answer]) -> None:

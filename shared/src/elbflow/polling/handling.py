@@ -9,7 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from elbflow import clock as clocks
-from elbflow import swf
+from elbflow import errors, swf
 from elbflow.polling.lane import LaneState, Task
 from elbflow.tasks import Supervisor
 
@@ -66,7 +66,12 @@ class Handlers:
         begun = self._clock.monotonic()
         lane.metrics.dispatch_delay.observe(max(0.0, begun - came_at))
         receiver = lane.receiver(self.aborted_at - begun)
-        await receiver(task)
+        try:
+            await receiver(task)
+        except asyncio.CancelledError as error:
+            if handling.cancelling():
+                raise
+            raise errors.Defect("the handler was not cancelled, but ended as if it had been") from error
         if receiver is lane.handler:
             lane.demand.handled(self._clock.monotonic() - begun)
 

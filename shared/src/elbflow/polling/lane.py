@@ -25,6 +25,7 @@ class LaneState:
     Every parked poll holds one of ``slots``, and so does every running handler: a task is never asked for that could
     not start at once (I2). ``min_polls`` are kept parked while slots and budget allow. ``ticket`` and
     ``place`` name the lane's one valid place among the waiting lanes, ``timer`` its one valid alarm.
+    ``start_at_previous`` asks for histories that begin where the previous decision task began.
 
     ``has_work`` is how many tasks are known to wait, less one for every poll that went out since; ``asked_at`` is when
     they were asked for. Until ``turn_ends`` the lane may keep its turn: ``keeps_turn`` says why it had it. ``backlog``
@@ -47,6 +48,7 @@ class LaneState:
     min_polls: int = 1
     max_dispatch_latency_s: float | None = None
     latency_critical: bool = False
+    start_at_previous: bool = False
     has_work: int = 0
     keeps_turn: Reason | None = None
     turn_ends: float = float("-inf")

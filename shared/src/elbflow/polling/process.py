@@ -9,7 +9,7 @@ import asyncio
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from elbflow.polling import page
 from elbflow.polling.metrics import Metrics
 from elbflow.polling.profile import EndpointProfile
 from elbflow.polling.scheduler import Scheduler
+from elbflow.polling.tenants import TenantShare
 from elbflow.tasks import Supervisor
 
 
@@ -46,10 +47,13 @@ async def scheduler_of(
     profile: EndpointProfile,
     budget: int,
     handles: str,
+    shares: Mapping[str, TenantShare] | None = None,
     clock: clocks.Clock | None = None,
     rng: random.Random | None = None,
 ) -> AsyncIterator[Scheduler]:
     """The process's scheduler until the block ends, which drains it as :class:`Scheduler` does.
+
+    ``shares`` are the tenants' parts of the ``budget``, where they are not the default ones.
 
     Its metrics go to the process's registry, ``/debug/polling`` explains its lanes, ``/readyz`` says when SWF does not
     answer, a drain tells how many polls and tasks (``handles`` is what the service calls them) are left, and a second
@@ -60,6 +64,7 @@ async def scheduler_of(
         profile=profile,
         identity=identity(process.name),
         budget=budget,
+        shares=shares,
         clock=clock,
         rng=rng,
         metrics=Metrics(process.registry),

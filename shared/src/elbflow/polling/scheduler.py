@@ -144,6 +144,7 @@ class Scheduler:
         max_dispatch_latency_s: float | None = None,
         latency_critical: bool = False,
         min_polls: int = 1,
+        start_at_previous: bool = False,
     ) -> Lane:
         """Poll ``task_list`` and give its tasks to ``handler``, up to ``slots`` at a time.
 
@@ -152,7 +153,8 @@ class Scheduler:
         (default: the profile's for this kind); ``min_polls`` stay parked while slots and budget allow, what exceeds
         them goes to lanes that get tasks, by ``weight``. ``lane_class`` labels the metrics, ``tenant`` names whose
         share of the budget is used. A task that arrives after the lane was closed goes to ``on_orphan``, or to
-        ``handler`` when there is none.
+        ``handler`` when there is none. ``start_at_previous`` asks for decision tasks whose history begins where the
+        previous decision task began: for a list of executions that this process remembers.
 
         When lanes outnumber the budget, they take turns: ``latency_critical`` lanes keep their poll for good, and
         a task may wait ``max_dispatch_latency_s`` seconds (default: any time) for its lane's turn.
@@ -189,6 +191,7 @@ class Scheduler:
             min_polls=min_polls,
             max_dispatch_latency_s=max_dispatch_latency_s,
             latency_critical=latency_critical,
+            start_at_previous=start_at_previous,
         )
         self._core.admit(state)
         self._core.add(state)

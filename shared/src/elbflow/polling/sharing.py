@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 from collections import Counter
 
@@ -202,7 +203,10 @@ class Sharing:
         bound = bounds.of(together)
         for use in uses:
             if use.tenant == tenant:
-                alone = self._situation(self._rotating[tenant], use.cap - self._critical[tenant])
+                lists = self._rotating[tenant]
+                alone = self._situation(lists, use.cap - self._critical[tenant])
+                if use.cap < self._budget.limit:
+                    alone = dataclasses.replace(alone, capped=True, beside=self._rotating.total() - lists)
                 bound = max(bound, bounds.of(alone), key=_worst_s)
         return bound
 

@@ -29,7 +29,7 @@ class Reply:
 class PollRecord:
     """One poll as the service saw it, in monotonic seconds. ``ended`` is None while it is parked.
 
-    ``asked_s`` is the hold that it asked for.
+    ``asked_s`` is the hold that it asked for, ``start_at_previous`` whether it wanted new events only.
     """
 
     task_list: swf.TaskList
@@ -38,6 +38,7 @@ class PollRecord:
     ended: float | None = None
     cancelled: bool = False
     asked_s: float | None = None
+    start_at_previous: bool = False
 
 
 @dataclass(eq=False)
@@ -73,7 +74,7 @@ class ScriptedPolls:
         hold_s: float | None = None,
         hints: swf.Hints | None = None,
     ) -> swf.DecisionTask | None:
-        token = await self._answer(task_list, hold_s, hints)
+        token = await self._answer(task_list, hold_s, hints, start_at_previous=start_at_previous)
         return None if token is None else decision_task(token, scheduled_at=self.clock.now())
 
     async def poll_for_activity_task(
@@ -82,9 +83,18 @@ class ScriptedPolls:
         token = await self._answer(task_list, hold_s, hints)
         return None if token is None else activity_task(token)
 
-    async def _answer(self, task_list: swf.TaskList, hold_s: float | None, hints: swf.Hints | None) -> str | None:
+    async def _answer(
+        self,
+        task_list: swf.TaskList,
+        hold_s: float | None,
+        hints: swf.Hints | None,
+        *,
+        start_at_previous: bool = False,
+    ) -> str | None:
         reply = self._told(self.script(task_list), hold_s, hints)
-        record = PollRecord(task_list, self.clock.monotonic(), reply, asked_s=hold_s)
+        record = PollRecord(
+            task_list, self.clock.monotonic(), reply, asked_s=hold_s, start_at_previous=start_at_previous
+        )
         self.records.append(record)
         self.parked[task_list] += 1
         if self.on_begin is not None:

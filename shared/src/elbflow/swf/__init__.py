@@ -32,6 +32,7 @@ from elbflow.swf.model import (
     Json,
     TaskKind,
     TaskList,
+    TypeDetail,
     TypeId,
 )
 from elbflow.swf.quota_settings import Quota, QuotaSettings
@@ -78,6 +79,7 @@ __all__ = [
     "TaskList",
     "Throttled",
     "TypeDeprecated",
+    "TypeDetail",
     "TypeId",
     "Unauthenticated",
     "Unavailable",

@@ -52,6 +52,7 @@ _REFUSAL_ADVICE = (
     "open it to all accounts (services.simpleworkflow.systemonly=false, ELBFLOW_ENGINE_SYSTEM_ONLY=false)"
 )
 
+_ASKS = ("PollFor", "Count", "Describe", "Get", "List")
 _NOT_SENT = (exceptions.ConnectTimeoutError, exceptions.ProxyConnectionError, exceptions.SSLError)
 _LOST = (exceptions.ConnectionClosedError, exceptions.ReadTimeoutError, exceptions.HTTPClientError)
 _NO_CREDENTIALS = (
@@ -67,8 +68,13 @@ def fault(error: Exception, operation: str) -> errors.SwfError | None:
     if isinstance(error, exceptions.ClientError):
         detail = error.response.get("Error", {})
         return coded(str(detail.get("Code", "")), str(detail.get("Message", "")), operation)
-    made = _transport_class(error)
+    made = senseless(operation) if isinstance(error, parsers.ResponseParserError) else _transport_class(error)
     return None if made is None else made(f"{operation}: {error}", operation=operation)
+
+
+def senseless(operation: str) -> type[errors.SwfError]:
+    """The fault for a success that cannot be read: of a call that does something it is as good as no answer."""
+    return errors.Unavailable if operation.startswith(_ASKS) else errors.Ambiguous
 
 
 def coded(code: str, message: str, operation: str) -> errors.SwfError:
@@ -99,6 +105,4 @@ def _transport_class(error: Exception) -> type[errors.SwfError] | None:
         return errors.Unauthenticated
     if isinstance(error, exceptions.ParamValidationError):
         return errors.Invalid
-    if isinstance(error, parsers.ResponseParserError):
-        return errors.Unavailable
     return None

@@ -10,7 +10,7 @@ from typing import Self
 from prometheus_client import CollectorRegistry
 
 from elbflow import clock as clocks
-from elbflow.swf.endpoints import open_endpoints
+from elbflow.swf.endpoints import Endpoints, open_endpoints
 from elbflow.swf.metrics import CallCounter, QuotaMetrics
 from elbflow.swf.operations.executions import ExecutionOperations
 from elbflow.swf.operations.polls import PollOperations
@@ -19,6 +19,7 @@ from elbflow.swf.operations.tasks import TaskOperations
 from elbflow.swf.quotas import Quotas
 from elbflow.swf.retry import RetryPlan
 from elbflow.swf.settings import ClientSettings
+from elbflow.swf.transport import Transport
 
 
 class Client(PollOperations, TaskOperations, ExecutionOperations, RegistrationOperations):
@@ -27,6 +28,11 @@ class Client(PollOperations, TaskOperations, ExecutionOperations, RegistrationOp
     Polls and short calls have separate pools, so a respond never waits for a poll to end (I6). Polls are sent once;
     short calls are repeated with full jitter for up to a minute (spec/swf-long-poll-scale 5.14).
     """
+
+    def __init__(self, transport: Transport, endpoints: Endpoints, poll_connections: int) -> None:
+        super().__init__(transport)
+        self._endpoints = endpoints
+        self._poll_connections = poll_connections
 
     @classmethod
     @asynccontextmanager
@@ -45,22 +51,24 @@ class Client(PollOperations, TaskOperations, ExecutionOperations, RegistrationOp
         short calls keep to and their waits. Opening reads botocore's models and the shared credentials file and sends
         nothing to SWF; :class:`elbflow.swf.Unauthenticated` when it finds none.
         """
-        clock = clock or clocks.SystemClock()
-        async with open_endpoints(
-            settings,
-            counter=CallCounter(registry),
-            clock=clock,
-            rng=rng or random.Random(),  # noqa: S311
-            plan=retries or RetryPlan(),
-            quotas=Quotas(settings.quotas, clock=clock, metrics=QuotaMetrics(registry)),
-        ) as transport:
-            yield cls(transport)
+        clock, rng, counter = clock or clocks.SystemClock(), rng or random.Random(), CallCounter(registry)  # noqa: S311
+        async with open_endpoints(settings, counter=counter, clock=clock, rng=rng) as endpoints:
+            transport = Transport(
+                endpoints,
+                settings=settings,
+                counter=counter,
+                clock=clock,
+                rng=rng,
+                plan=retries or RetryPlan(),
+                quotas=Quotas(settings.quotas, clock=clock, metrics=QuotaMetrics(registry)),
+            )
+            yield cls(transport, endpoints, settings.poll_connections)
 
     @property
     def poll_connections(self) -> int:
         """How many polls may park at once without one waiting for a connection."""
-        return self._transport.settings.poll_connections
+        return self._poll_connections
 
     def endpoint_states(self) -> dict[str, bool]:
         """Every endpoint's URL, the preferred one first, and whether it is believed to answer."""
-        return self._transport.endpoint_states()
+        return self._endpoints.states()

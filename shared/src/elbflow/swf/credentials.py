@@ -227,6 +227,12 @@ async def kept(
 
     try:
         found = await asyncio.to_thread(chain)
+    except TimeoutError as error:
+        raise errors.Unauthenticated(
+            f"AWS's credential chain gave no answer within {CHAIN_TIMEOUT_S:g} s: see that the profile's "
+            "credential_process and the host's metadata service answer, set AWS_EC2_METADATA_DISABLED=true where "
+            "there is none, or give AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        ) from error
     except BotoCoreError as error:
         raise errors.Unauthenticated(f"the AWS credentials cannot be read: {error}") from error
     if found is None:

@@ -2,7 +2,8 @@
 
 The first endpoint, in the order of preference, that is believed to answer is used for everything. One that does not
 accept a connection is out at once, one that breaks connections or answers with server errors after five of these in
-a row. It is back when it has answered for 15 s, or at once when no other is left.
+a row. It is back when it has answered for 15 s and then, if it was given up for failing polls (or short calls), one
+poll (or short call) that is sent there on trial. When no other is left, any answer brings it back at once.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from elbflow.swf import errors
+from elbflow.swf.tries import Pool
 
 BREAK_AFTER = 5
 GOOD_FOR_S = 15.0
@@ -24,13 +26,24 @@ class Health:
     """What is believed of one endpoint.
 
     ``good_since`` is the first of the answers it gave in a row while out, ``life`` how often it came back: what began
-    in an earlier life tells nothing of this one.
+    in an earlier life tells nothing of this one. ``suspect`` is the kind of calls it was given up for, None when it
+    accepted no connection; ``on_trial`` is set while a call of that kind tries it again.
     """
 
     is_up: bool = True
     faults: int = 0
     good_since: float | None = None
     life: int = 0
+    suspect: Pool | None = None
+    on_trial: bool = False
+
+    def may_be_tried(self, pool: Pool, now: float) -> bool:
+        """Whether a call of ``pool`` may find out if such calls succeed here again."""
+        return pool is self.suspect and not self.on_trial and self.is_good(now)
+
+    def is_good(self, now: float) -> bool:
+        """Whether it has answered long enough."""
+        return self.good_since is not None and now - self.good_since >= GOOD_FOR_S
 
 
 class Choice:
@@ -45,12 +58,28 @@ class Choice:
         left = (number for number in (up or range(len(self.health))) if number not in tried)
         return next(left, None)
 
+    def take(self, pool: Pool, now: float, tried: Collection[int] = ()) -> int | None:
+        """As :meth:`pick`, for a call of ``pool`` that goes out at ``now``: perhaps on trial to a better endpoint.
+
+        Call :meth:`ended` when it has ended.
+        """
+        chosen = self.pick(tried)
+        for number, health in enumerate(self.health[:chosen]):
+            if number not in tried and not health.is_up and health.may_be_tried(pool, now):
+                health.on_trial = True
+                return number
+        return chosen
+
+    def ended(self, number: int) -> None:
+        """A call that was sent to this endpoint ended, in whatever way."""
+        self.health[number].on_trial = False
+
     def down(self) -> list[int]:
         """Endpoints that are believed not to answer."""
         return [number for number, health in enumerate(self.health) if not health.is_up]
 
-    def failed(self, number: int, fault: errors.SwfError, life: int) -> bool:
-        """A call that began in ``life`` met an endpoint fault; True when the endpoint is given up for it."""
+    def failed(self, number: int, fault: errors.SwfError, life: int, pool: Pool) -> bool:
+        """A call of ``pool`` begun in ``life`` met an endpoint fault; True when the endpoint is given up for it."""
         health = self.health[number]
         if life != health.life:
             return False
@@ -59,11 +88,11 @@ class Choice:
         refused = isinstance(fault, errors.ConnectFailed)
         if not health.is_up or not (refused or health.faults >= BREAK_AFTER):
             return False
-        health.is_up = False
+        health.is_up, health.suspect = False, None if refused else pool
         return True
 
-    def answered(self, number: int, now: float) -> bool:
-        """The endpoint answered something; True when it is used again from now on."""
+    def answered(self, number: int, now: float, pool: Pool | None = None) -> bool:
+        """The endpoint answered a call of ``pool``, or a health probe; True when it is used again from now on."""
         health = self.health[number]
         health.faults = 0
         if health.is_up:
@@ -71,9 +100,10 @@ class Choice:
         if health.good_since is None:
             health.good_since = now
         alone = not any(other.is_up for other in self.health)
-        if not alone and now - health.good_since < GOOD_FOR_S:
+        proven = health.suspect in (None, pool)
+        if not alone and not (proven and health.is_good(now)):
             return False
-        health.is_up, health.good_since = True, None
+        health.is_up, health.good_since, health.suspect = True, None, None
         health.life += 1
         return True
 

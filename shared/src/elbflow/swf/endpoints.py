@@ -1,4 +1,4 @@
-"""One or several endpoints of the same SWF behind the interface of one (spec/swf-long-poll-scale 5.9, 5.10).
+"""One or several endpoints of the same SWF, chosen for each try (spec/swf-long-poll-scale 5.9, 5.10).
 
 Every call goes to the endpoint that is preferred at that moment; polls that are parked elsewhere end there. A call that
 found no connection is sent to the next endpoint, for nothing of it was carried out. So the scheduler, and its breaker,
@@ -20,14 +20,13 @@ import structlog
 from elbflow import clock as clocks
 from elbflow.swf import credentials, errors
 from elbflow.swf.endpoint_choice import Choice, by_preference
+from elbflow.swf.endpoint_client import EndpointClient, open_endpoint, open_session
 from elbflow.swf.endpoint_time import EndpointTime
 from elbflow.swf.metrics import CallCounter
 from elbflow.swf.parking import current_line
 from elbflow.swf.parse import Wire
-from elbflow.swf.quotas import Quotas
-from elbflow.swf.retry import RetryPlan
 from elbflow.swf.settings import ClientSettings
-from elbflow.swf.transport import Transport, open_session, open_transport
+from elbflow.swf.tries import Pool
 from elbflow.tasks import Supervisor
 
 PROBE_EVERY_S = 3.0
@@ -42,12 +41,12 @@ class Endpoint:
     """One endpoint with pools of its own."""
 
     url: str
-    transport: Transport
+    client: EndpointClient
     time: EndpointTime
 
 
-class Endpoints(Transport):
-    """Chooses the endpoint, and what to do when credentials are refused, around each try of each call.
+class Endpoints:
+    """Implements :class:`elbflow.swf.tries.Tries`: chooses the endpoint, and what to do when it refuses credentials.
 
     A request that was refused for its credentials was not carried out: it is sent once more when the credentials or
     the time of the signature have changed since.
@@ -58,16 +57,13 @@ class Endpoints(Transport):
         endpoints: Sequence[Endpoint],
         keeper: credentials.Keeper,
         *,
-        settings: ClientSettings,
         counter: CallCounter,
         clock: clocks.Clock,
         rng: random.Random,
-        plan: RetryPlan,
-        quotas: Quotas,
     ) -> None:
-        super().__init__(
-            _POLL, _DATA, settings=settings, counter=counter, clock=clock, rng=rng, plan=plan, quotas=quotas
-        )
+        self._counter = counter
+        self._clock = clock
+        self._rng = rng
         self._endpoints = endpoints
         self._keeper = keeper
         self._choice = Choice(len(endpoints))
@@ -81,7 +77,7 @@ class Endpoints(Transport):
         """The endpoint that calls go to now."""
         return self._endpoints[self._choice.pick() or 0].url
 
-    def endpoint_states(self) -> dict[str, bool]:
+    def states(self) -> dict[str, bool]:
         """Every endpoint's URL, the preferred one first, and whether it is believed to answer."""
         pairs = zip(self._endpoints, self._choice.health, strict=True)
         return {endpoint.url: health.is_up for endpoint, health in pairs}
@@ -91,55 +87,58 @@ class Endpoints(Transport):
         self._supervisor.cancel()
         await self._supervisor.drain(1.0)
 
-    async def _once(self, client: Any, operation: str, members: dict[str, Any]) -> Wire:
+    async def once(self, pool: Pool, operation: str, members: dict[str, Any]) -> Wire:
         tried: set[int] = set()
         while True:
-            number = self._choice.pick(tried)
+            number = self._choice.take(pool, self._clock.monotonic(), tried)
             assert number is not None, "every round of the loop leaves an endpoint to try"
             try:
-                return await self._try(number, client, operation, members)
+                return await self._try(number, pool, operation, members)
             except errors.ConnectFailed:
                 tried.add(number)
                 if self._choice.pick(tried) is None:
                     raise
+            finally:
+                self._choice.ended(number)
 
-    async def _try(self, number: int, client: Any, operation: str, members: dict[str, Any]) -> Wire:
+    async def _try(
+        self, number: int, pool: Pool, operation: str, members: dict[str, Any], *, is_probe: bool = False
+    ) -> Wire:
         """One endpoint's answer; what it shows of the endpoint's health is noted."""
+        shown = None if is_probe else pool
         endpoint, life = self._endpoints[number], self._choice.health[number].life
         try:
-            answer = await self._authenticated(endpoint, client, operation, members)
+            answer = await self._authenticated(endpoint, pool, operation, members)
         except _ENDPOINT_FAULTS as fault:
             if not _is_given_up():
-                self._failed(number, fault, life)
+                self._failed(number, fault, life, pool)
             raise
         except errors.SwfError as fault:
             if fault.code:
-                self._answered(number)
+                self._answered(number, shown)
             raise
-        self._answered(number)
+        self._answered(number, shown)
         return answer
 
-    async def _authenticated(self, endpoint: Endpoint, client: Any, operation: str, members: dict[str, Any]) -> Wire:
-        transport = endpoint.transport
-        real = transport._poll_client if client is _POLL else transport._data_client
+    async def _authenticated(self, endpoint: Endpoint, pool: Pool, operation: str, members: dict[str, Any]) -> Wire:
         version, offset_s = self._keeper.version, endpoint.time.offset_s
         try:
-            return await transport._once(real, operation, members)
+            return await endpoint.client.once(pool, operation, members)
         except errors.Unauthenticated as fault:
             corrected = endpoint.time.learned(fault) or endpoint.time.offset_s != offset_s
             if not corrected and not await self._keeper.refused(version):
                 raise
-        return await transport._once(real, operation, members)
+        return await endpoint.client.once(pool, operation, members)
 
-    def _failed(self, number: int, fault: errors.SwfError, life: int) -> None:
-        if self._choice.failed(number, fault, life):
+    def _failed(self, number: int, fault: errors.SwfError, life: int, pool: Pool) -> None:
+        if self._choice.failed(number, fault, life, pool):
             self._tell(number, "swf_endpoint_down", fault=type(fault).__name__)
             if self._probing is None or self._probing.done():
                 # A context of its own: the probes are no part of the poll that failed.
                 self._probing = Context().run(self._supervisor.start, self._probe_those_down(), "endpoint-probes")
 
-    def _answered(self, number: int) -> None:
-        if self._choice.answered(number, self._clock.monotonic()):
+    def _answered(self, number: int, pool: Pool | None) -> None:
+        if self._choice.answered(number, self._clock.monotonic(), pool):
             self._tell(number, "swf_endpoint_up")
 
     def _tell(self, number: int, event: str, **fields: str) -> None:
@@ -159,12 +158,11 @@ class Endpoints(Transport):
 
     async def _probe(self, number: int) -> None:
         try:
-            await self._try(number, _DATA, PROBE, _PROBE_MEMBERS)
+            await self._try(number, Pool.CALLS, PROBE, _PROBE_MEMBERS, is_probe=True)
         except errors.SwfError as fault:
             _log.debug("swf_endpoint_probe_refused", endpoint=self._endpoints[number].url, fault=type(fault).__name__)
 
 
-_POLL, _DATA = "poll", "data"
 _ENDPOINT_FAULTS = (errors.ConnectFailed, errors.Ambiguous, errors.Unavailable)
 
 
@@ -181,8 +179,6 @@ async def open_endpoints(
     counter: CallCounter,
     clock: clocks.Clock,
     rng: random.Random,
-    plan: RetryPlan,
-    quotas: Quotas,
 ) -> AsyncIterator[Endpoints]:
     """Clients of all endpoints, closed on exit: close them only after the polls have ended."""
     async with AsyncExitStack() as stack:
@@ -194,12 +190,8 @@ async def open_endpoints(
         for url in by_preference(settings.endpoint_urls) or (settings.endpoint_url,):
             single = dataclasses.replace(settings, endpoint_url=url, endpoint_urls=())
             time = EndpointTime(clock)
-            transport = await stack.enter_async_context(
-                open_transport(single, session=session, time=time, counter=counter, clock=clock, rng=rng, plan=plan)
-            )
-            endpoints.append(Endpoint(transport.url, transport, time))
-        made = Endpoints(
-            endpoints, keeper, settings=settings, counter=counter, clock=clock, rng=rng, plan=plan, quotas=quotas
-        )
+            client = await stack.enter_async_context(open_endpoint(single, session=session, time=time, counter=counter))
+            endpoints.append(Endpoint(client.url, client, time))
+        made = Endpoints(endpoints, keeper, counter=counter, clock=clock, rng=rng)
         stack.push_async_callback(made.close)
         yield made

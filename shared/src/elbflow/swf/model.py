@@ -120,3 +120,11 @@ class ExecutionDetail(ExecutionInfo):
     cancel_requested: bool = False
     open_counts: Mapping[str, int] = field(default_factory=dict)
     latest_execution_context: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TypeDetail:
+    """What SWF says of a registered type, as far as its workers depend on it: ``task_list`` is the default one."""
+
+    deprecated: bool
+    task_list: str | None

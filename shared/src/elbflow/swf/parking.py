@@ -14,7 +14,8 @@ from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
 import aiohttp
-from aiobotocore.httpsession import AIOHTTPSession
+
+from elbflow.swf.direct import DirectSession
 
 RELEASE_S = 2.0
 
@@ -85,7 +86,7 @@ async def _released(sending: asyncio.Task[T], line: Line) -> None:
     await asyncio.wait({sending}, timeout=RELEASE_S)
 
 
-class PollSession(AIOHTTPSession):  # type: ignore[misc]
+class PollSession(DirectSession):
     """aiobotocore's HTTP session, which also notes the connection that each poll gets."""
 
     async def _create_connector(self, proxy_url: str | None) -> aiohttp.TCPConnector:

@@ -15,6 +15,15 @@ from elbflow.swf import model
 Wire: TypeAlias = Mapping[str, Any]
 
 
+def nothing(answer: Wire) -> None:
+    """For calls that are answered by success alone."""
+
+
+def unread(answer: Wire) -> Wire:
+    """The members as they came."""
+    return answer
+
+
 def decision_task(answer: Wire) -> model.DecisionTask | None:
     """The decision handed over, or None: an absent, null or empty token is the empty answer of a long poll."""
     token = answer.get("taskToken")
@@ -44,6 +53,25 @@ def activity_task(answer: Wire) -> model.ActivityTask | None:
         started_event_id=answer["startedEventId"],
         input=answer.get("input"),
     )
+
+
+def history_page(answer: Wire) -> tuple[tuple[model.HistoryEvent, ...], str | None]:
+    """Some events, and the token of the page after them."""
+    return events(answer), next_page(answer)
+
+
+def run_id(answer: Wire) -> str:
+    """Of an execution that was started."""
+    return str(answer["runId"])
+
+
+def cancel_requested(answer: Wire) -> bool:
+    """What a heartbeat is told."""
+    return bool(answer.get("cancelRequested", False))
+
+
+def count(answer: Wire) -> int:
+    return int(answer["count"])
 
 
 def events(answer: Wire) -> tuple[model.HistoryEvent, ...]:
@@ -110,6 +138,11 @@ def execution_info(wire: Wire) -> model.ExecutionInfo:
     )
 
 
+def listing_page(answer: Wire) -> tuple[tuple[model.ExecutionInfo, ...], str | None]:
+    """Some rows of a listing, and the token of the page after them."""
+    return tuple(execution_info(wire) for wire in answer.get("executionInfos") or ()), next_page(answer)
+
+
 def execution_detail(answer: Wire) -> model.ExecutionDetail:
     """The answer of DescribeWorkflowExecution."""
     wire = answer["executionInfo"]
@@ -131,3 +164,9 @@ def execution_detail(answer: Wire) -> model.ExecutionDetail:
 def _optional_time(wire: Wire, member: str) -> float | None:
     value = wire.get(member)
     return None if value is None else float(value)
+
+
+def type_detail(answer: Wire) -> model.TypeDetail:
+    """The answer of DescribeActivityType and of DescribeWorkflowType."""
+    listed = answer["configuration"].get("defaultTaskList") or {}
+    return model.TypeDetail(answer["typeInfo"]["status"] == "DEPRECATED", listed.get("name"))

@@ -27,6 +27,11 @@ def seconds_or_none(value: timedelta | None) -> str:
     return seconds(value) or NO_TIMEOUT
 
 
+def whole_number(value: int | None) -> str | None:
+    """The wire's decimal string."""
+    return None if value is None else str(value)
+
+
 def type_id(value: model.TypeId) -> dict[str, str]:
     return {"name": value.name, "version": value.version}
 
@@ -44,10 +49,15 @@ def decisions(values: Sequence[model.Decision]) -> list[dict[str, Any]]:
     return [{"decisionType": value.type, value.attributes_member: dict(value.attributes)} for value in values]
 
 
-def execution_filter(workflow_id: str | None, tag: str | None) -> Mapping[str, Any]:
-    """The one filter that a listing may carry beside its time filter; ``ValueError`` when both are given."""
-    if workflow_id is not None and tag is not None:
-        raise ValueError("filter by workflow id or by tag, not by both")
-    if workflow_id is not None:
-        return {"executionFilter": {"workflowId": workflow_id}}
-    return {} if tag is None else {"tagFilter": {"tag": tag}}
+def execution_filter(
+    workflow_id: str | None, tag: str | None, workflow_type: model.TypeId | None = None
+) -> Mapping[str, Any]:
+    """The one filter that a listing may carry beside its time filter; ``ValueError`` when several are given."""
+    filters = present(
+        executionFilter=None if workflow_id is None else {"workflowId": workflow_id},
+        tagFilter=None if tag is None else {"tag": tag},
+        typeFilter=None if workflow_type is None else type_id(workflow_type),
+    )
+    if len(filters) > 1:
+        raise ValueError("filter by workflow id, by tag or by type, not by several of them")
+    return filters

@@ -75,8 +75,19 @@ class Service(Polls, Countable, Protocol):
         """Next page of a decision task's history and the token of the page after it."""
 
     async def respond_decision_task_completed(
-        self, token: str, decisions: Sequence[model.Decision], *, execution_context: str | None = None
-    ) -> None: ...
+        self,
+        token: str,
+        decisions: Sequence[model.Decision],
+        *,
+        execution_context: str | None = None,
+        task_list: str | None = None,
+        schedule_to_start: timedelta | None = None,
+    ) -> None:
+        """Answer a decision task. From now on the execution's decision tasks go to ``task_list``, if it is given.
+
+        A task that nobody takes from there within ``schedule_to_start`` goes back to the execution's own list, and so
+        do all after it; without a limit the change is for good (spec/swf-semantics 3.6).
+        """
 
     async def respond_activity_task_completed(self, token: str, result: str | None = None) -> None: ...
 
@@ -99,8 +110,12 @@ class Service(Polls, Countable, Protocol):
         execution_timeout: timedelta | None = None,
         decision_timeout: timedelta | None = None,
         child_policy: str | None = None,
+        priority: int | None = None,
     ) -> str:
-        """Start an execution and return its run id; raises :class:`errors.AlreadyStarted`."""
+        """Start an execution and return its run id; raises :class:`errors.AlreadyStarted`.
+
+        Its decision tasks are handed out before those of a lower ``priority``; None is the type's default.
+        """
 
     async def signal_workflow_execution(
         self, domain: str, workflow_id: str, signal_name: str, *, run_id: str | None = None, input: str | None = None
@@ -122,12 +137,26 @@ class Service(Polls, Countable, Protocol):
         """The whole history (all pages), or its first ``limit`` events in the given direction."""
 
     async def list_open_workflow_executions(
-        self, domain: str, *, workflow_id: str | None = None, tag: str | None = None
-    ) -> Sequence[model.ExecutionInfo]: ...
+        self,
+        domain: str,
+        *,
+        workflow_id: str | None = None,
+        tag: str | None = None,
+        workflow_type: model.TypeId | None = None,
+        limit: int | None = None,
+    ) -> Sequence[model.ExecutionInfo]:
+        """All pages, or the newest ``limit`` rows. At most one filter; ``ValueError`` for more."""
 
     async def list_closed_workflow_executions(
-        self, domain: str, *, workflow_id: str | None = None, tag: str | None = None
-    ) -> Sequence[model.ExecutionInfo]: ...
+        self,
+        domain: str,
+        *,
+        workflow_id: str | None = None,
+        tag: str | None = None,
+        workflow_type: model.TypeId | None = None,
+        limit: int | None = None,
+    ) -> Sequence[model.ExecutionInfo]:
+        """All pages, or the newest ``limit`` rows. At most one filter; ``ValueError`` for more."""
 
     async def register_domain(self, name: str, *, retention_days: int) -> None:
         """Raises :class:`errors.AlreadyExists`."""
@@ -141,6 +170,7 @@ class Service(Polls, Countable, Protocol):
         execution_timeout: timedelta | None = None,
         decision_timeout: timedelta | None = None,
         child_policy: str | None = None,
+        priority: int | None = None,
     ) -> None:
         """Raises :class:`errors.AlreadyExists`."""
 
@@ -154,5 +184,12 @@ class Service(Polls, Countable, Protocol):
         start_to_close: timedelta | None = None,
         schedule_to_close: timedelta | None = None,
         heartbeat: timedelta | None = None,
+        priority: int | None = None,
     ) -> None:
         """None means ``NONE`` (no deadline) for timeouts. Raises :class:`errors.AlreadyExists`."""
+
+    async def describe_workflow_type(self, domain: str, workflow_type: model.TypeId) -> model.TypeDetail:
+        """What is registered; raises :class:`errors.UnknownResource`."""
+
+    async def describe_activity_type(self, domain: str, activity_type: model.TypeId) -> model.TypeDetail:
+        """What is registered; raises :class:`errors.UnknownResource`."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from elbflow.testing.swf_run import OpenActivity, OpenTimer, SwfRun
-from elbflow.testing.workflows import Never, TimesOut, WorkflowRun
+from elbflow.flow.testing.entities import OpenActivity, OpenTimer
+from elbflow.flow.testing.fakes import Never, TimesOut
+from elbflow.flow.testing.swf_run import SwfRun
+from elbflow.testing.workflows import WorkflowRun
 
 __all__ = ["Never", "OpenActivity", "OpenTimer", "SwfRun", "TimesOut", "WorkflowRun"]

@@ -12,16 +12,8 @@ from typing import Any
 from elbflow import errors, flow, swf
 from elbflow.flow import codec, definition, failures, guards
 from elbflow.flow.core import decide
-from elbflow.testing.swf_run import SwfRun
-
-
-class Never(Exception):
-    """Raised by a test's activity function: the activity stays open until the test or the workflow ends it."""
-
-
-class TimesOut(Exception):
-    """Raised by a test's activity function: the activity times out with this timeout type."""
-
+from elbflow.flow.testing.fakes import Never, TimesOut
+from elbflow.flow.testing.swf_run import SwfRun
 
 Activities = Mapping[flow.Activity[..., Any], Callable[..., Any]]
 
@@ -117,7 +109,7 @@ class WorkflowRun:
         except Never:
             return True
         except TimesOut as error:
-            self.swf.close_activity(scheduled_id, "TimedOut", timeoutType=str(error) or "START_TO_CLOSE")
+            self.swf.close_activity(scheduled_id, "TimedOut", timeoutType=error.timeout_type)
         except Exception as error:
             permanent = isinstance(error, errors.Permanent)
             reason, details = failures.describe(type(error).__name__, str(error), permanent=permanent)

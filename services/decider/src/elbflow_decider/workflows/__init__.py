@@ -46,18 +46,3 @@ ALL: tuple[type, ...] = (
     PutCloudWatchMetric,
     PerformServiceHealthCheck,
 )
-
-__all__ = [
-    "ALL",
-    "CreateLoadBalancer",
-    "CreateLoadBalancerListeners",
-    "DeleteLoadBalancer",
-    "DeleteLoadBalancerListeners",
-    "DisableAvailabilityZone",
-    "EnableAvailabilityZone",
-    "ModifyLoadBalancerAttributes",
-    "PerformServiceHealthCheck",
-    "PollInstanceStatus",
-    "PutCloudWatchMetric",
-    "UpdateLoadBalancer",
-]

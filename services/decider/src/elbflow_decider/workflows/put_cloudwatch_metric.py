@@ -1,27 +1,22 @@
 """PutCloudWatchMetric: one per load balancer, carries its VMs' counters to CloudWatch (spec/elb-control-plane 4.12).
 
-A VM collects for a minute and keeps its counts until they are acknowledged, so no count is lost on the way and none is
-counted twice. A VM that served nobody has nothing to publish and reports every fourth minute; how many instances are
-healthy is published for all load balancers by the service's health check.
+::
+
+    look up VMs ──> per VM: { collect for a minute ──> put } over and over
+
+A VM keeps its counts until they are acknowledged, with the next request: none is lost on the way and none is counted
+twice. One that served nobody reports every fourth minute. How many instances are healthy is published for all load
+balancers by the service's health check.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from elbflow import flow
 from elbflow.contract import activities, vm_activities, workflows
-from elbflow.contract.activities import ServingVm, VmMetrics
-from elbflow_decider.workflows import vm_loops
+from elbflow_decider.workflows import vm_line, vm_loops
 
 PERIOD_S = 60.0
-MOST_REPORTS = 30
-MOST_EVENTS = 500
-"""Beyond what so many reports take: a run should end behind a report, not amid one."""
-
-REFRESH = timedelta(minutes=30)
-FIRST_PAUSE_S = 5.0
-LONGEST_PAUSE_S = 60.0
+MOST_REPORTS, MOST_EVENTS = 30, 500  # More events than so many reports take: a run should end behind a report.
 
 
 @flow.workflow(workflows.PUT_CLOUDWATCH_METRIC)
@@ -42,25 +37,21 @@ class PutCloudWatchMetric:
             while not self._worn_out():
                 seen = self._news.value
                 loops.assign(await activities.lookup_vms(self._key))
-                await self._news.beyond(seen, REFRESH, or_when=self._worn_out)
+                await self._news.beyond(seen, vm_loops.REFRESH, or_when=self._worn_out)
         raise flow.continue_as_new(request)
 
     def _worn_out(self) -> bool:
         return self._reports >= MOST_REPORTS or vm_loops.worn_out(MOST_EVENTS)
 
-    async def _measure(self, vm: ServingVm) -> None:
-        """Fetch, publish, acknowledge with the next request."""
-        acknowledged, failures = vm.metrics_sequence, 0
+    async def _measure(self, vm: activities.ServingVm) -> None:
+        line = vm_line.VmLine(self._key, vm.instance_id)
+        collect = vm_activities.get_cloudwatch_metrics.using(task_list=vm.instance_id)
+        acknowledged = vm.metrics_sequence
         while True:
-            collect = vm_activities.get_cloudwatch_metrics.using(task_list=vm.instance_id)
-            try:
-                report = await collect(PERIOD_S, acknowledged)
-            except flow.ActivityError as error:
-                failures += 1
-                await vm_loops.record_failure(self._key, vm.instance_id, error)
-                await flow.sleep(vm_loops.pause(failures, FIRST_PAUSE_S, LONGEST_PAUSE_S))
-                self._news.add()  # It may be gone: have the VMs looked up.
+            report = await line.ask(collect(PERIOD_S, acknowledged))
+            if report is None:
+                await line.rest(self._news)
                 continue
-            await activities.put_cloudwatch_metrics(self._key, (VmMetrics(vm.instance_id, report),))
-            acknowledged, failures = report.sequence, 0
+            await activities.put_cloudwatch_metrics(self._key, (activities.VmMetrics(vm.instance_id, report),))
+            acknowledged = report.sequence
             self._reports += 1

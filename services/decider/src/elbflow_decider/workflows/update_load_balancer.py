@@ -1,7 +1,11 @@
 """UpdateLoadBalancer: one per load balancer, brings documents to its VMs (spec/elb-control-plane 4.10).
 
-Edge-triggered: at the start, on every ``updateImmediately`` (latched and coalesced: each VM looks up the newest
-document when its turn comes), and every 15 minutes. A failing VM is retried by itself.
+::
+
+    round: look up VMs || per VM: { look up document ──> push ──> record proof }
+
+A round begins at the start, on ``updateImmediately`` and every 15 minutes. A busy VM gets the newest document in its
+next turn; one that failed is tried again by itself, after a growing pause or with the next round.
 """
 
 from __future__ import annotations
@@ -10,25 +14,18 @@ from datetime import timedelta
 
 from elbflow import flow
 from elbflow.contract import activities, vm_activities, workflows
-from elbflow.contract.activities import ServingVm
-from elbflow_decider.workflows import vm_loops
+from elbflow_decider.workflows import vm_line, vm_loops
 
-REFRESH = timedelta(minutes=15)
-MOST_ROUNDS = 20
-FIRST_PAUSE_S = 2.0
-LONGEST_PAUSE_S = 60.0
-SETTLE_S = 30.0
-"""How long a run that ends waits for pushes in flight; a new signal ends that wait."""
+MOST_ROUNDS, REFRESH, FIRST_PAUSE = 20, timedelta(minutes=15), timedelta(seconds=2)
+SETTLE = timedelta(seconds=30)  # How long a run that ends waits for pushes in flight; a new signal ends that wait.
 
 
 @flow.workflow(workflows.UPDATE_LOAD_BALANCER)
 class UpdateLoadBalancer:
-    """A round begins with a look-up of the VMs; each VM's loop serves the newest round."""
+    """Each VM's loop serves the newest round."""
 
     def __init__(self) -> None:
-        self._signals = vm_loops.Counter()
-        self._rounds = vm_loops.Counter()
-        self._pushing: set[str] = set()
+        self._signals, self._rounds, self._pushes = (vm_loops.Counter() for _ in range(3))
 
     @flow.signal(workflows.UPDATE_IMMEDIATELY)
     def update_immediately(self, generation: int) -> None:
@@ -36,41 +33,30 @@ class UpdateLoadBalancer:
 
     async def run(self, request: workflows.LoadBalancerInput) -> None:
         self._key = request.key
+        at_once = flow.patched("push-at-once")  # Executions begun earlier look up the VMs before they push.
         async with vm_loops.VmLoops(self._serve) as loops:
             while self._rounds.value < MOST_ROUNDS and not vm_loops.worn_out():
                 seen = self._signals.value
+                self._rounds.add(at_once)
                 loops.assign(await activities.lookup_vms(self._key))
-                self._rounds.add()
+                self._rounds.add(not at_once)
                 await self._signals.beyond(seen, REFRESH, or_when=vm_loops.worn_out)
-            await self._signals.beyond(seen, SETTLE_S, or_when=lambda: not self._pushing)
+            await self._signals.beyond(seen, SETTLE, or_when=lambda: not self._pushes.value)
         raise flow.continue_as_new(request)
 
-    async def _serve(self, vm: ServingVm) -> None:
-        """Push once per round; after a failure again, after a growing pause or with the next round."""
-        failures = 0
-        served = 0
+    async def _serve(self, vm: activities.ServingVm) -> None:
+        line, tried = vm_line.VmLine(self._key, vm.instance_id, FIRST_PAUSE), 0
         while True:
-            await self._rounds.beyond(served)
+            await self._rounds.beyond(tried, line.pause or None)
             tried = self._rounds.value
-            if await self._push(vm.instance_id):
-                served, failures = tried, 0
-                continue
-            failures += 1
-            await self._rounds.beyond(tried, vm_loops.pause(failures, FIRST_PAUSE_S, LONGEST_PAUSE_S))
+            with self._pushes.one():
+                await self._push(line)
 
-    async def _push(self, instance_id: str) -> bool:
-        """One attempt to have the VM serve what it should; False when the VM failed."""
-        self._pushing.add(instance_id)
-        try:
-            document = await activities.lookup_document(self._key, instance_id)
-            if document is None:  # It went out of service since it was looked up.
-                return True
-            try:
-                applied = await vm_activities.set_load_balancer.using(task_list=instance_id)(document)
-            except flow.ActivityError as error:
-                await vm_loops.record_failure(self._key, instance_id, error)
-                return False
-            await activities.record_applied(self._key, instance_id, applied)
-            return True
-        finally:
-            self._pushing.discard(instance_id)
+    async def _push(self, line: vm_line.VmLine) -> None:
+        document = await activities.lookup_document(self._key, line.instance_id)
+        if document is None:  # It went out of service since it was looked up.
+            line.rested()
+            return
+        push = vm_activities.set_load_balancer.using(task_list=line.instance_id)
+        if (applied := await line.ask(push(document))) is not None:
+            await activities.record_applied(self._key, line.instance_id, applied)

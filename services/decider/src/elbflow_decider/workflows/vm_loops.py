@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+import contextlib
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
 from elbflow import flow
-from elbflow.contract import activities
 from elbflow.contract.activities import ServingVm
-from elbflow.contract.document import LoadBalancerKey
+
+REFRESH = timedelta(minutes=30)
+"""How often the VMs are looked up without a reason."""
 
 MOST_EVENTS = 250
-"""History length after which a continuous workflow continues as new: every decision reads the history again."""
-
-_MOST_REASON = 200
+"""History length after which a continuous workflow continues as new: replay reads the history again."""
 
 
 class Counter:
-    """Counts what a workflow waits for: signals, rounds, failures."""
+    """Counts what a workflow waits for: signals, rounds, what is under way."""
 
     def __init__(self) -> None:
         self.value = 0
 
-    def add(self) -> None:
+    def add(self, one: bool = True) -> None:
+        self.value += one
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[None]:
+        """Count one more inside the block."""
         self.value += 1
+        try:
+            yield
+        finally:
+            self.value -= 1
 
     async def beyond(
         self, seen: int, timeout: timedelta | float | None = None, *, or_when: Callable[[], bool] = lambda: False
@@ -75,14 +84,3 @@ class VmLoops:
 def worn_out(most_events: int = MOST_EVENTS) -> bool:
     """Whether the history is long enough to continue as new."""
     return flow.info().history_length >= most_events
-
-
-def pause(failures: int, first_s: float, longest_s: float) -> float:
-    """Seconds to wait after so many failures in a row: doubling from ``first_s``."""
-    return min(longest_s, first_s * 2.0 ** min(failures - 1, 16))
-
-
-async def record_failure(key: LoadBalancerKey, instance_id: str, error: flow.ActivityError) -> None:
-    """Count a failed VM activity for recycling."""
-    reason = str(error)[:_MOST_REASON]
-    await activities.record_vm_failure(key, instance_id, reason, flow.now().timestamp())

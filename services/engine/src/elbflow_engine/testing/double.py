@@ -9,15 +9,19 @@ from types import TracebackType
 from typing import Any, Self
 
 from elbflow import clock as clocks
+from elbflow.swf.metrics import CallCounter
 from elbflow.swf.operations.executions import ExecutionOperations
 from elbflow.swf.operations.polls import PollOperations
 from elbflow.swf.operations.registration import RegistrationOperations
 from elbflow.swf.operations.tasks import TaskOperations
+from elbflow.swf.parse import unread
 from elbflow.swf.retry import RetryPlan
+from elbflow.swf.settings import ClientSettings
+from elbflow.swf.transport import Transport
 from elbflow_engine import core, wire
 from elbflow_engine.testing.faults import FaultSchedule
 from elbflow_engine.testing.host import HOLD_S, EngineHost
-from elbflow_engine.testing.transport import InProcessTransport
+from elbflow_engine.testing.transport import InProcessTries
 from elbflow_engine.testing.turmoil import Turmoil
 
 
@@ -50,7 +54,16 @@ class SwfDouble(PollOperations, TaskOperations, ExecutionOperations, Registratio
         self._host = EngineHost(clock, rng, limits=limits, hold_s=hold_s)
         self._turmoil = None if faults is None else Turmoil(self._host, clock, faults)
         self._disturbing: asyncio.Task[None] | None = None
-        super().__init__(InProcessTransport(self._host, clock, rng, faults, retries or RetryPlan()))
+        super().__init__(
+            Transport(
+                InProcessTries(self._host, clock, rng, faults),
+                settings=ClientSettings(),
+                counter=CallCounter(None),
+                clock=clock,
+                rng=rng,
+                plan=retries or RetryPlan(),
+            )
+        )
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(wire.inputs)
@@ -70,7 +83,7 @@ class SwfDouble(PollOperations, TaskOperations, ExecutionOperations, Registratio
 
     async def call(self, operation: str, members: Mapping[str, Any]) -> Mapping[str, Any]:
         """Any short operation by its wire name, for what :class:`elbflow.swf.Service` does not offer."""
-        return await self._transport.call(operation, dict(members))
+        return await self._transport.call(operation, dict(members), unread)
 
     def restart(self) -> None:
         """Crash the engine and start it again from its journal; parked polls and tokens survive."""

@@ -1,4 +1,4 @@
-"""The client's transport without a network: the same retries, the engine on the other side."""
+"""The client's tries without a network: the engine on the other side."""
 
 from __future__ import annotations
 
@@ -12,11 +12,8 @@ from typing import Any
 from elbflow import clock as clocks
 from elbflow.swf import classify, errors
 from elbflow.swf import hints as telling
-from elbflow.swf.metrics import CallCounter
 from elbflow.swf.parse import Wire
-from elbflow.swf.retry import RetryPlan
-from elbflow.swf.settings import ClientSettings
-from elbflow.swf.transport import Transport
+from elbflow.swf.tries import Pool
 from elbflow_engine import core, wire
 from elbflow_engine.testing import faults
 from elbflow_engine.testing.faults import FaultSchedule
@@ -24,24 +21,22 @@ from elbflow_engine.testing.host import EngineDied, EngineDown, EngineHost
 from elbflow_engine.wire import hints, protocol
 
 
-class InProcessTransport(Transport):
+class InProcessTries:
     """Serves each try from an :class:`EngineHost`, after the same shape checks as the server's."""
 
     def __init__(
-        self, host: EngineHost, clock: clocks.Clock, rng: random.Random, schedule: FaultSchedule | None, plan: RetryPlan
+        self, host: EngineHost, clock: clocks.Clock, rng: random.Random, schedule: FaultSchedule | None
     ) -> None:
-        super().__init__(
-            None, None, settings=ClientSettings(), counter=CallCounter(None), clock=clock, rng=rng, plan=plan
-        )
         self._host = host
+        self._clock = clock
         self._faults = schedule or FaultSchedule(rng, active=False)
         self._scaling = hints.Scaling()
-        self.capabilities = telling.capabilities({telling.CAPABILITIES_HEADER: protocol.CAPABILITIES})
+        self._capabilities = telling.capabilities({telling.CAPABILITIES_HEADER: protocol.CAPABILITIES})
         self._copies: dict[tuple[str, str, str], list[Wire]] = {}
 
-    async def _once(self, _client: Any, operation: str, members: dict[str, Any]) -> Wire:
-        telling.goes_to(self.capabilities)
-        polls = operation.startswith("PollFor") and "nextPageToken" not in members
+    async def once(self, pool: Pool, operation: str, members: dict[str, Any]) -> Wire:
+        telling.goes_to(self._capabilities)
+        polls = pool is Pool.POLLS
         fate = self._faults.draw(self._host.hold_s if polls else 0.0)
         if fate.request_delay_s:
             await self._clock.sleep(fate.request_delay_s)

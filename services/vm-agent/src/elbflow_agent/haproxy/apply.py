@@ -26,6 +26,7 @@ _DRAIN_LOOK_S = 0.2
 class Convergence:
     """What is in force. ``look_again_s`` is set while servers drain; ``restructured`` after a start or reload."""
 
+    master: int | None
     tag: str
     served: model.Model
     restructured: bool = False
@@ -49,6 +50,7 @@ class Applier:
         self._runtime = runtime.Runtime(where.admin_socket)
         self._deadlines: dict[running.ServerKey, float] = {}
         self._last_worker: int | None = None
+        self._alone: int | None = None  # the worker that is known to have no old ones beside it
         self._turn = asyncio.Lock()
 
     async def converge(self, wanted: model.Model, *, drain_s: float) -> Convergence:
@@ -58,28 +60,32 @@ class Applier:
         not be brought there; what served before goes on serving. Cancellation leaves a state that the next call mends.
         """
         async with self._turn:
-            actual = await self._observe()
-            served = await self._runtime.frontends() if actual is not None else frozenset[int]()
+            found, actual = await self._observe()
+            served = actual.ports if actual is not None else frozenset[int]()
             bindable, problems = await self._structure.bindable(wanted, served)
             restructured = False
-            if actual is None or diff.needs_reload(actual, self._structure.tag(bindable)):
+            if found is None or actual is None or diff.needs_reload(actual, self._structure.tag(bindable)):
                 bindable, refused = await self._structure.checked(bindable)
                 problems = (*problems, *refused)
-                restructured = await self._restructure(actual, bindable, served)
-                actual = await self._runtime.observe()
+                restructured = await self._restructure(found, actual, bindable)
+                found, actual = await self._master.processes(), await self._runtime.observe()
             else:
                 await self._structure.write(bindable)
             await self._execute(diff.membership(actual, bindable))
             self._last_worker = actual.pid
             draining = await self._depart(actual, bindable, drain_s)
             look_again_s = _DRAIN_LOOK_S if draining else None
-            return Convergence(actual.tag, bindable, restructured, problems, look_again_s)
+            return Convergence(found.master, actual.tag, bindable, restructured, problems, look_again_s)
 
     async def sample(self) -> bool:
         """Take the counters of all workers, also of those that drain; whether any of those is left."""
         async with self._turn:
-            found = await self._master.processes()
-            return await self._sample(found)
+            worker, table = await self._runtime.statistics()
+            old_workers: tuple[int, ...] = ()
+            if worker != self._alone:
+                old_workers = (await self._master.processes()).old_workers
+                self._alone = None if old_workers else worker
+            return await self._take(worker, table, old_workers)
 
     async def master_pid(self) -> int | None:
         """Pid of the serving master, or None."""
@@ -91,25 +97,30 @@ class Applier:
         async with self._turn:
             await self._master.stop(soft_s=soft_s)
 
-    async def _observe(self) -> running.Running | None:
-        if await self._master.adopt() is not None:
-            return await self._runtime.observe()
+    async def _observe(self) -> tuple[running.Processes | None, running.Running | None]:
+        found = await self._master.adopt()
+        if found is not None:
+            return found, await self._runtime.observe()
         if self._last_worker is not None:
             # A worker without its master ends by itself; until then it holds the ports.
             await processes.exited_within(self._last_worker, _DYING_S)
             self._last_worker = None
-        return None
+        return None, None
 
-    async def _restructure(self, actual: running.Running | None, wanted: model.Model, served: frozenset[int]) -> bool:
+    async def _restructure(
+        self, found: running.Processes | None, actual: running.Running | None, wanted: model.Model
+    ) -> bool:
         """Start or reload if there is need; whether there was."""
-        if actual is None:
+        if found is None or actual is None:
             await self._structure.start(wanted)
             return True
         if not diff.needs_reload(actual, self._structure.tag(wanted)):
             await self._structure.write(wanted)
             return False
-        await self._sample(await self._master.processes())
-        await self._structure.reload(wanted, "settings" if served == wanted.ports else "listeners")
+        worker, table = await self._runtime.statistics()
+        await self._take(worker, table, found.old_workers)
+        self._alone = None
+        await self._structure.reload(wanted, "settings" if actual.ports == wanted.ports else "listeners")
         return True
 
     async def _depart(self, actual: running.Running, wanted: model.Model, drain_s: float) -> bool:
@@ -120,8 +131,9 @@ class Applier:
         if not keys:
             return False
         await self._execute(diff.farewell(actual, wanted, keys))
-        rows = stats.parse(await self._runtime.statistics())
-        self.counters.observe(actual.pid, rows)
+        worker, table = await self._runtime.statistics()
+        rows = stats.parse(table)
+        self.counters.observe(worker, rows)
         sessions = stats.sessions(rows)
         for key in keys:
             departure = diff.Departure(key, self._deadlines[key], sessions.get(key, 0))
@@ -142,17 +154,16 @@ class Applier:
         del self._deadlines[departure.key]
         _log.info("server_removed", backend=departure.key[0], server=departure.key[1])
 
-    async def _sample(self, found: running.Processes) -> bool:
-        for pid in found.old_workers:
+    async def _take(self, worker: int, table: str, old_workers: tuple[int, ...]) -> bool:
+        for pid in old_workers:
             try:
                 rows = stats.parse(await self._master.old_worker_statistics(pid))
             except runtime.Unreachable:
                 continue  # it ended between the list and the question
             self.counters.observe(pid, rows)
-        _, worker = await self._runtime.info()
-        self.counters.observe(worker, stats.parse(await self._runtime.statistics()))
-        self.counters.keep_workers(frozenset({*found.old_workers, worker}))
-        return bool(found.old_workers)
+        self.counters.observe(worker, stats.parse(table))
+        self.counters.keep_workers(frozenset({*old_workers, worker}))
+        return bool(old_workers)
 
     async def _execute(self, changes: Iterable[diff.Change]) -> None:
         for change in changes:

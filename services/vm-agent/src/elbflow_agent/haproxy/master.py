@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 _START_S = 20.0
 _ANSWER_S = 10.0
 _ATTEMPTS_S = (1.0, 2.0, 4.0, 8.0)
-_POLL_S = 0.01
+_POLL_S = 0.005
 _TERMINATE_S = 2.0
 _SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -72,7 +72,7 @@ class Master:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
             # A daemon that comes up after everybody has left would be nobody's.
-            await asyncio.wait({starting})
+            await asyncio.gather(starting, return_exceptions=True)
             raise
 
     async def reload(self, tag: str) -> running.Processes:

@@ -31,11 +31,12 @@ class RunningServer:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The serving worker: its version tag, its pid, and its servers."""
+    """The serving worker: its version tag, its pid, its servers, and the ports it listens on."""
 
     tag: str
     pid: int
     servers: Mapping[ServerKey, RunningServer] = field(default_factory=dict)
+    ports: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,12 @@ def parse_servers(text: str) -> dict[ServerKey, RunningServer]:
             except (KeyError, ValueError) as error:
                 raise Unreadable(f"unexpected line in show servers state: {line[:120]!r}") from error
     return servers
+
+
+def parse_frontends(text: str) -> frozenset[int]:
+    """Ports of the listeners from ``show stat``."""
+    names = (line.partition(",")[0] for line in text.splitlines())
+    return frozenset(port for name in names if (port := model.port_of(name)) is not None)
 
 
 def parse_processes(text: str) -> Processes:

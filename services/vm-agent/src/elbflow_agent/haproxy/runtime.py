@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import cast
 
 from elbflow import errors
 from elbflow_agent.haproxy import model, running
 
 _WEIGHT = range(257)
-_LONGEST_ANSWER = 64 * 1024 * 1024
 
 
 class Unreachable(errors.Retryable):
@@ -28,28 +28,71 @@ class Busy(Refused):
     """The server still has connections and cannot be removed."""
 
 
+class _Answer(asyncio.Protocol):
+    """Sends ``request`` and collects what comes until the other side closes."""
+
+    def __init__(self, request: bytes) -> None:
+        self._request = request
+        self._chunks: list[bytes] = []
+        self.whole: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        writing = cast(asyncio.WriteTransport, transport)  # uvloop's are none by inheritance
+        writing.write(self._request)
+        writing.write_eof()  # the master's socket answers only when it knows that nothing follows
+
+    def data_received(self, data: bytes) -> None:
+        self._chunks.append(data)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self.whole.done():
+            return
+        if error is None:
+            self.whole.set_result(b"".join(self._chunks))
+        else:
+            self.whole.set_exception(error)
+
+
 async def ask(socket: Path, command: str, *, timeout_s: float) -> str:
     """Send one command line and return the whole answer; raises :class:`Unreachable`.
 
     Cancellation closes the connection; the command may or may not have been carried out.
     """
+    return await _converse(socket, _one(command), timeout_s=timeout_s)
+
+
+async def ask_all(socket: Path, *commands: str, timeout_s: float) -> list[str]:
+    """Answers of several commands that each answer in one paragraph, all by the same worker at one instant.
+
+    Raises :class:`Unreachable` also when there are not as many answers.
+    """
+    text = await _converse(socket, ";".join(map(_one, commands)), timeout_s=timeout_s)
+    answers = text.removesuffix("\n").removesuffix("\n").split("\n\n")
+    if len(answers) != len(commands):
+        raise Unreachable(f"{socket.name}: {len(answers)} answers to {len(commands)} commands")
+    return answers
+
+
+def _one(command: str) -> str:
     if "\n" in command or ";" in command:
         raise errors.Defect(f"more than one command in {command!r}")
-    writer: asyncio.StreamWriter | None = None
+    return command
+
+
+async def _converse(socket: Path, line: str, *, timeout_s: float) -> str:
+    # Bare protocols: streams would cost twice as much, and hundreds of HAProxys are asked by one process.
+    transport: asyncio.BaseTransport | None = None
     try:
         async with asyncio.timeout(timeout_s):
-            reader, writer = await asyncio.open_unix_connection(str(socket))
-            writer.write(command.encode() + b"\n")
-            writer.write_eof()  # the master's socket answers only when it knows that nothing follows
-            answer = await reader.read(_LONGEST_ANSWER)
-            while chunk := await reader.read(_LONGEST_ANSWER):
-                answer += chunk
+            transport, answer = await asyncio.get_running_loop().create_unix_connection(
+                lambda: _Answer(line.encode() + b"\n"), str(socket)
+            )
+            return (await answer.whole).decode(errors="replace")
     except (OSError, TimeoutError) as error:
         raise Unreachable(f"{socket.name}: {type(error).__name__} {error}".rstrip()) from error
     finally:
-        if writer is not None:
-            writer.close()
-    return answer.decode(errors="replace")
+        if transport is not None:
+            transport.close()
 
 
 class Runtime:
@@ -64,18 +107,15 @@ class Runtime:
         return running.parse_info(await self._ask("show info"))
 
     async def observe(self) -> running.Running:
-        """Version tag, pid and servers."""
-        tag, pid = await self.info()
-        return running.Running(tag, pid, running.parse_servers(await self._ask("show servers state")))
+        """Version tag, pid, servers and the ports of the listeners."""
+        info, servers, frontends = await self._ask_all("show info", "show servers state", "show stat -1 1 -1")
+        tag, pid = running.parse_info(info)
+        return running.Running(tag, pid, running.parse_servers(servers), running.parse_frontends(frontends))
 
-    async def statistics(self) -> str:
-        """``show stat`` as CSV."""
-        return await self._ask("show stat")
-
-    async def frontends(self) -> frozenset[int]:
-        """Ports of the listeners this worker has."""
-        names = (line.partition(",")[0] for line in (await self._ask("show stat -1 1 -1")).splitlines())
-        return frozenset(port for name in names if (port := model.port_of(name)) is not None)
+    async def statistics(self) -> tuple[int, str]:
+        """Pid of the worker that answers, and its ``show stat`` as CSV."""
+        info, table = await self._ask_all("show info", "show stat")
+        return running.parse_info(info)[1], table
 
     async def add_server(self, backend: str, server: model.Server, options: str) -> None:
         """Add a server in maintenance; an existing one is an error."""
@@ -121,6 +161,9 @@ class Runtime:
 
     async def _expect(self, command: str, expected: str) -> None:
         _require(command, (await self._ask(command)).strip(), expected)
+
+    async def _ask_all(self, *commands: str) -> list[str]:
+        return await ask_all(self._socket, *commands, timeout_s=self._timeout_s)
 
     async def _ask(self, command: str) -> str:
         return await ask(self._socket, command, timeout_s=self._timeout_s)

@@ -17,6 +17,8 @@ from elbflow_agent.health import probe, target, tracker
 
 _log = structlog.get_logger(__name__)
 _FIRST_PROBE_WITHIN_S = 1.0
+_LARGEST_PHASE = 0.5
+"""Part of the interval by which the second probe may come early, once."""
 
 Probe: TypeAlias = Callable[[str, target.Target, float, clock.Clock], Awaitable[probe.Verdict]]
 
@@ -47,6 +49,7 @@ class Checks:
         self._clock = time
         self._rng = rng
         self._meters = instruments
+        self._probed = {verdict: instruments.probes.labels(verdict.value) for verdict in probe.Verdict}
         self._changed = changed
         self._probing = probing
         self._check: document.HealthCheck | None = None
@@ -121,13 +124,16 @@ class Checks:
         # After a restart the whole interval is used, so that a host's thousands of checks do not come at once.
         spread_s = check.interval_s if checker.restored else min(check.interval_s, _FIRST_PROBE_WITHIN_S)
         due = self._clock.monotonic() + self._rng.uniform(0, spread_s)
+        # Checks that begin together, as those of VMs launched together do, would stay together for ever.
+        phase_s = 0.0 if checker.restored else check.interval_s * self._rng.uniform(0, _LARGEST_PHASE)
         while True:
             await self._clock.sleep(due - self._clock.monotonic())
             verdict = await self._probe(instance_id, checker.address, what, check.timeout_s)
-            self._meters.probes.labels(verdict.value).inc()
+            self._probed[verdict].inc()
             if verdict is not probe.Verdict.STALLED:
                 self._advance(instance_id, checker, verdict is probe.Verdict.PASSED, check)
             # Fixed rate; instants that have passed already are skipped, not made up for.
+            due, phase_s = due - phase_s, 0.0
             missed = max(0, int((self._clock.monotonic() - due) // check.interval_s))
             due += check.interval_s * (missed + 1)
 

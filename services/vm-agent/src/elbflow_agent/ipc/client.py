@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import redis.exceptions
 import structlog
@@ -13,6 +13,8 @@ import structlog
 from elbflow import clock, errors
 from elbflow_agent import meters
 from elbflow_agent.ipc import connection, messages
+from elbflow_agent.ipc.pending import Pending, PendingRequests
+from elbflow_agent.ipc.watch import Watch
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -40,28 +42,28 @@ class ServoFailed(errors.Retryable):
 
 
 class Client:
-    """Async context manager; calls may run concurrently and survive a restart of Redis."""
+    """Async context manager; calls may run concurrently and survive a restart of Redis and of a servo."""
 
     def __init__(self, connect: connection.Connect, *, time: clock.Clock, instruments: meters.Meters) -> None:
-        self._connect = connect
         self._clock = time
         self._meters = instruments
         self._id = uuid.uuid4().hex
         self._redis: Redis = connect()
-        self._waiting: dict[str, asyncio.Future[messages.Reply]] = {}
-        self._reconnected = asyncio.Event()
-        self._fetcher: asyncio.Task[None] | None = None
+        self._requests = PendingRequests()
+        self._watch = Watch(self._redis, self._requests, time=time, instruments=instruments)
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Client:
-        self._fetcher = asyncio.create_task(self._fetch_for_ever(), name="ipc-replies")
+        self._tasks.append(asyncio.create_task(self._fetch_for_ever(), name="ipc-replies"))
+        self._tasks += self._watch.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._fetcher is not None:
-            self._fetcher.cancel()
-            await asyncio.gather(self._fetcher, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._redis.aclose()
 
     async def call(
@@ -75,8 +77,9 @@ class Client:
         """Ask the servo of ``instance_id`` and return its answer.
 
         Raises :class:`NoServo` after a few seconds in which nobody listens, :class:`NoAnswer` after ``within_s``,
-        else what the servo raised as :class:`ServoRefused`, :class:`ServoFailed` or :class:`errors.Defect`. Cancelled
-        or out of time, the request may still be carried out; its answer is dropped.
+        else what the servo raised as :class:`ServoRefused`, :class:`ServoFailed` or :class:`errors.Defect`. Out of
+        time, the request may still be carried out; its answer is dropped. Cancelled likewise, but the servo is told
+        within seconds that nobody waits.
         """
         request = messages.Request(
             uuid.uuid4().hex,
@@ -85,36 +88,30 @@ class Client:
             self._clock.now() + within_s,
             method.encode_argument(argument),
         )
-        future: asyncio.Future[messages.Reply] = asyncio.get_running_loop().create_future()
-        self._waiting[request.id] = future
+        pending = self._requests.add(instance_id, request.id)
         try:
             async with asyncio.timeout(within_s):
-                reply = await self._exchange(instance_id, request, future)
+                reply = await self._exchange(pending, messages.encode_request(request))
         except TimeoutError as error:
             self._meters.ipc_errors.labels("no_answer").inc()
             raise NoAnswer(f"the servo of {instance_id} did not answer {method.name} in {within_s:g} s") from error
+        except asyncio.CancelledError:
+            self._requests.abandon(pending)
+            raise
         finally:
-            del self._waiting[request.id]
+            self._requests.remove(pending)
         return method.decode_answer(_checked(reply).body)
 
-    async def _exchange(
-        self, instance_id: str, request: messages.Request, future: asyncio.Future[messages.Reply]
-    ) -> messages.Reply:
+    async def _exchange(self, pending: Pending, data: bytes) -> messages.Reply:
+        """Publish until there is a reply: the request or its reply may be lost, and the servo knows it by its id."""
         while True:
-            reconnected = self._reconnected
-            await self._publish(instance_id, request)
-            again = asyncio.create_task(reconnected.wait())
-            waits: set[asyncio.Future[Any]] = {future, again}
-            try:
-                # After a restart of Redis the request or its reply may be lost; the servo knows it by its id.
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                again.cancel()
-            if future.done():
-                return future.result()
+            pending.ask_again()
+            await self._publish(pending.instance_id, data)
+            reply = await pending.wait()
+            if reply is not None:
+                return reply
 
-    async def _publish(self, instance_id: str, request: messages.Request) -> None:
-        data = messages.encode_request(request)
+    async def _publish(self, instance_id: str, data: bytes) -> None:
         absent_until = self._clock.monotonic() + _ABSENT_S
         failures = 0
         while True:
@@ -144,8 +141,7 @@ class Client:
                     _log.warning("ipc_connection_lost", end="worker", reason=str(error))
                 await self._clock.sleep(connection.backoff_s(failures))
                 failures += 1
-                self._reconnected.set()
-                self._reconnected = asyncio.Event()
+                self._requests.renew_all()
             except Exception:
                 self._meters.ipc_errors.labels("defect").inc()
                 _log.exception("ipc_listener_broken", end="worker")
@@ -160,9 +156,7 @@ class Client:
         except messages.Malformed as error:
             _log.error("ipc_reply_malformed", reason=str(error))
             return
-        future = self._waiting.get(reply.id)
-        if future is not None and not future.done():
-            future.set_result(reply)
+        self._requests.deliver(reply)
 
 
 def _checked(reply: messages.Reply) -> messages.Reply:

@@ -1,7 +1,8 @@
 """What travels through Redis, and under which keys.
 
 A request is published on the VM's channel, so that the number of receivers tells at once whether a servo listens. Its
-reply is pushed to the list of the process that asked; the list expires when nobody fetches from it.
+reply is pushed to the list of the process that asked; the list expires when nobody fetches from it. A servo that begins
+to listen says so to all workers: what they asked before may have been lost with its predecessor.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ Out = TypeVar("Out")
 _T = TypeVar("_T")
 
 PREFIX = "elbflow:"
+ARRIVALS = f"{PREFIX}servos"
+"""Channel on which a servo that begins to listen publishes its VM's instance id."""
+
+FORGET = "forget"
+"""Method of a request without an answer: nobody waits any more for the one whose id is the body."""
 
 
 class Malformed(errors.Defect):
@@ -28,6 +34,11 @@ class Malformed(errors.Defect):
 def channel(instance_id: str) -> str:
     """Where requests to the servo of a VM are published."""
     return f"{PREFIX}vm:{instance_id}:requests"
+
+
+def instance_of(name: str) -> str:
+    """The VM whose :func:`channel` is ``name``."""
+    return name.removeprefix(f"{PREFIX}vm:").removesuffix(":requests")
 
 
 def reply_list(client_id: str) -> str:

@@ -96,8 +96,11 @@ class Server:
         if subscription is None:
             return
         try:
-            change = subscription.subscribe if subscribe else subscription.unsubscribe
-            await change(messages.channel(instance_id))
+            if not subscribe:
+                await subscription.unsubscribe(messages.channel(instance_id))
+                return
+            await subscription.subscribe(messages.channel(instance_id))
+            await self._redis.publish(messages.ARRIVALS, instance_id)
         except (redis.exceptions.RedisError, OSError):
             # The listener meets the same fault, and subscribes to everything anew.
             self._meters.ipc_errors.labels("connection").inc()
@@ -127,10 +130,18 @@ class Server:
             self._subscription = subscription
             # A VM may have been added while the line above was waiting.
             await subscription.subscribe(*self._handlers, self._idle_channel)
+            await self._announce()
             while True:
                 message = await subscription.get_message(timeout=None)
                 if message is not None and message["type"] == "message":
                     self._accept(message)
+
+    async def _announce(self) -> None:
+        """Have the workers ask again whatever was published while nobody listened."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for channel in self._handlers:
+                pipe.publish(messages.ARRIVALS, messages.instance_of(channel))
+            await pipe.execute()
 
     def _accept(self, message: Mapping[str, Any]) -> None:
         handlers = self._handlers.get(message["channel"].decode())
@@ -138,6 +149,10 @@ class Server:
             request = messages.decode_request(message["data"])
         except messages.Malformed as error:
             _log.error("ipc_request_malformed", reason=str(error))
+            return
+        if request.method == messages.FORGET:
+            if (task := self._running.get(request.body)) is not None:
+                task.cancel()
             return
         if handlers is None or request.id in self._running:
             return
@@ -147,6 +162,11 @@ class Server:
 
     async def _serve(self, handlers: Handlers, request: messages.Request) -> None:
         left_s = request.deadline - self._clock.now()
+        if left_s <= 0:
+            # Rarely true of somebody who still waits: the wall clock was set. He must not wait in vain.
+            self._meters.ipc_errors.labels("late").inc()
+            await self._push(request.reply_to, messages.Reply(request.id, error="retryable", message="asked too late"))
+            return
         try:
             async with asyncio.timeout(left_s):
                 reply = await self._reply(handlers, request)
@@ -170,7 +190,7 @@ class Server:
         failures = 0
         while True:
             try:
-                async with self._redis.pipeline(transaction=True) as pipe:
+                async with self._redis.pipeline(transaction=False) as pipe:
                     pipe.rpush(reply_list, messages.encode_reply(reply))
                     pipe.expire(reply_list, _REPLY_LIFE_S)
                     await pipe.execute()

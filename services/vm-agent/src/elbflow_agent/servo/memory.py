@@ -1,12 +1,15 @@
 """What a VM remembers across restarts: document, health and counters, as private files (REQ-2.2, REQ-4.5, REQ-5.6).
 
-Writing a file replaces it whole. A file that cannot be read is reported and treated as absent: the control plane sends
-the document again, probes find the health again.
+Writing a file replaces it whole; what is unchanged is not written again. A file that cannot be read is reported and
+treated as absent: the control plane sends the document again, probes find the health again.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import asyncio
+import contextlib
+import os
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,13 +25,14 @@ from elbflow_agent.servo.ledger import Ledger
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
+_RESOLUTION_S = 0.001
+"""File systems round times."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedHealth:
-    """States with the instant (epoch seconds) at which they held."""
+    """States; the file's modification time is the instant at which they last held."""
 
-    saved_at: float
     states: dict[str, tracker.Health]
 
 
@@ -61,6 +65,8 @@ class Memory:
         self._health = directory / "health.json"
         self._metrics = directory / "metrics.json"
         self._clock = time
+        self._saved_states: dict[str, tracker.Health] | None = None
+        self._saved_metrics: bytes | None = None
 
     async def save_document(self, applied: document.LoadBalancerDocument) -> None:
         await files.replace(self._document, _DOCUMENT.dump_json(applied))
@@ -70,14 +76,22 @@ class Memory:
         return await _load(self._document, _DOCUMENT)
 
     async def save_health(self, states: dict[str, tracker.Health]) -> None:
-        await files.replace(self._health, _HEALTH.dump_json(SavedHealth(self._clock.now(), states)))
+        """Remember that ``states`` hold now. Most of the time they are those of last time, and only the time is new."""
+        now = self._clock.now()
+        if states == self._saved_states:
+            with contextlib.suppress(FileNotFoundError):
+                await asyncio.to_thread(os.utime, self._health, (now, now))
+                return
+        await files.replace(self._health, _HEALTH.dump_json(SavedHealth(states)), modified_at=now)
+        self._saved_states = states
 
     async def health(self, fresh_s: float) -> dict[str, tracker.Health]:
         """Saved states; those older than ``fresh_s`` keep only whether the instance was in rotation."""
         saved = await _load(self._health, _HEALTH)
         if saved is None:
             return {}
-        fresh = 0 <= self._clock.now() - saved.saved_at <= fresh_s
+        held_at = (await asyncio.to_thread(self._health.stat)).st_mtime
+        fresh = -_RESOLUTION_S <= self._clock.now() - held_at <= fresh_s
         return {
             instance_id: health.recounting() if fresh else health.stale()
             for instance_id, health in saved.states.items()
@@ -88,8 +102,11 @@ class Memory:
             pid: [SavedRow(proxy, server, values) for (proxy, server), values in rows.items()]
             for pid, rows in counters.baselines.items()
         }
-        saved = SavedMetrics(ledger, counters.totals, baselines)
-        await files.replace(self._metrics, _METRICS.dump_json(saved))
+        counted = _METRICS.dump_json(SavedMetrics(replace(ledger, sequence=0), counters.totals, baselines))
+        if counted == self._saved_metrics and ledger.outstanding == ledger.acknowledged:
+            return  # an empty report has nothing to settle, so its number may be forgotten
+        await files.replace(self._metrics, _METRICS.dump_json(SavedMetrics(ledger, counters.totals, baselines)))
+        self._saved_metrics = counted
 
     async def metrics(self) -> tuple[Ledger, stats.Counters]:
         saved = await _load(self._metrics, _METRICS)

@@ -212,20 +212,20 @@ class Servo:
         async with self._converging:
             wanted, states = self._document, dict(self._checks.states())
             try:
-                await self._reach_or_leave(wanted)
+                self._master = await self._reach_or_leave(wanted)
             finally:
                 self._show(states)
-            self._master = await self._applier.master_pid()
             self._converged.set()
 
-    async def _reach_or_leave(self, wanted: document.LoadBalancerDocument | None) -> None:
-        if wanted is not None or await self._applier.master_pid() is None:
-            await self._reach(wanted)
-        else:
-            # HAProxy serves and our memory of its document is lost: leave it alone until one arrives.
-            self._look_again_s = None
+    async def _reach_or_leave(self, wanted: document.LoadBalancerDocument | None) -> int | None:
+        """Pid of the master that serves then."""
+        if wanted is not None or (master := await self._applier.master_pid()) is None:
+            return await self._reach(wanted)
+        # HAProxy serves and our memory of its document is lost: leave it alone until one arrives.
+        self._look_again_s = None
+        return master
 
-    async def _reach(self, wanted: document.LoadBalancerDocument | None) -> None:
+    async def _reach(self, wanted: document.LoadBalancerDocument | None) -> int | None:
         self._plan = self._derive(wanted)
         result = await self._applier.converge(self._plan.model, drain_s=self._drain_s(wanted))
         problems = sorted((*self._plan.problems, *result.problems), key=lambda problem: problem.port)
@@ -233,6 +233,7 @@ class Servo:
         self._look_again_s = result.look_again_s or (_PROBLEM_LOOK_S if result.problems else None)
         if result.restructured:
             self._accounts.restructured()
+        return result.master
 
     def _derive(self, wanted: document.LoadBalancerDocument | None) -> plan.Plan:
         if wanted is None:

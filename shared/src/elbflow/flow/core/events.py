@@ -4,8 +4,9 @@ One :class:`Batch` is what one answered (or asked-for) decision task knew and wh
 
 * events between DecisionTaskStarted and its DecisionTaskCompleted were not part of that task: they belong to the next;
 * a decision task that timed out never happened; what it knew goes to the next;
-* a decision whose close was refused never happened either. A close is always sent alone (see ``closing``), so taking
-  the decision again together with the news loses nothing and contradicts nothing recorded.
+* a decision whose close was refused never happened either. Only markers go with a close (see ``closing``), so taking
+  the decision again together with the news loses nothing and contradicts nothing recorded;
+* a child or a message that SWF accepted and could not deliver is news, not an answer (spec/swf-semantics 8, note).
 """
 
 from __future__ import annotations
@@ -14,40 +15,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from elbflow import swf
+from elbflow.flow.core import forms
 
 PATCH_MARKER = "elbflow.patched"
-
-_CLOSES = {
-    "WorkflowExecutionCompleted",
-    "WorkflowExecutionFailed",
-    "WorkflowExecutionCanceled",
-    "WorkflowExecutionContinuedAsNew",
-}
-REFUSED_CLOSES = {
-    "CompleteWorkflowExecutionFailed",
-    "FailWorkflowExecutionFailed",
-    "CancelWorkflowExecutionFailed",
-    "ContinueAsNewWorkflowExecutionFailed",
-}
-_ANSWERS = _CLOSES | {
-    "ActivityTaskScheduled",
-    "ActivityTaskCancelRequested",
-    "TimerStarted",
-    "TimerCanceled",
-    "MarkerRecorded",
-    "StartChildWorkflowExecutionInitiated",
-    "SignalExternalWorkflowExecutionInitiated",
-    "RequestCancelExternalWorkflowExecutionInitiated",
-    "LambdaFunctionScheduled",
-}
-_REFUSALS = REFUSED_CLOSES | {
-    "ScheduleActivityTaskFailed",
-    "RequestCancelActivityTaskFailed",
-    "StartTimerFailed",
-    "CancelTimerFailed",
-    "RecordMarkerFailed",
-    "ScheduleLambdaFunctionFailed",
-}
 
 
 @dataclass(slots=True)
@@ -62,20 +32,24 @@ class Batch:
     @property
     def refused(self) -> bool:
         """SWF recorded nothing of this decision but that its close was refused."""
-        answers = [event for event in self.recorded or () if not is_patch(event)]
-        return len(answers) == 1 and answers[0].type in REFUSED_CLOSES
+        answers = [event for event in self.recorded or () if event.attributes.get("markerName") is None]
+        return len(answers) == 1 and answers[0].type in forms.REFUSED_CLOSES
 
 
 @dataclass(slots=True)
-class _Cutter:
+class Cutter:
+    """Hands out each decision when the next one begins; ``open`` is the latest. It may be fed in pieces."""
+
     inbox: list[swf.HistoryEvent] = field(default_factory=list)
     open: Batch | None = None
 
-    def feed(self, event: swf.HistoryEvent) -> Iterator[Batch]:
+    def feed(self, event: swf.HistoryEvent) -> Batch | None:
+        """Take one more event; the decision that ended with it, if one did."""
+        ended = None
         match event.type:
             case "DecisionTaskStarted":
                 if self.open is not None and self.open.recorded is not None:
-                    yield from self.finish()
+                    ended = self.finish()
                 elif self.open is not None:  # started again without a word about the first time
                     self.inbox = self.open.news + self.inbox
                 self.open, self.inbox = Batch(event, self.inbox), []
@@ -86,39 +60,39 @@ class _Cutter:
                 if self.open is not None:
                     self.open.recorded, self.open.completed_id = [], event.id
             case "DecisionTaskScheduled":
-                return
+                pass
             case _:
                 self._sort(event)
+        return ended
 
-    def finish(self) -> Iterator[Batch]:
-        """Hand out the open batch, unless it never happened."""
+    def finish(self) -> Batch | None:
+        """The open decision, unless it never happened."""
         batch, self.open = self.open, None
-        if batch is None:
-            return
-        if batch.refused:
+        if batch is not None and batch.refused:
             self.inbox = batch.news + self.inbox
-        else:
-            yield batch
+            return None
+        return batch
 
     def _sort(self, event: swf.HistoryEvent) -> None:
         batch = self.open
+        refusal = event.type in forms.REFUSALS and not event.attributes.get("initiatedEventId")
         if (
-            (event.type in _ANSWERS or event.type in _REFUSALS)
+            (refusal or event.type in forms.ANSWERS)
             and batch is not None
             and batch.recorded is not None
             and event.attributes.get("decisionTaskCompletedEventId") == batch.completed_id
         ):
             batch.recorded.append(event)
-        if event.type not in _ANSWERS:
+        if event.type not in forms.ANSWERS:
             self.inbox.append(event)
 
 
 def batches(events: Iterable[swf.HistoryEvent]) -> Iterator[Batch]:
     """The decisions of a history, oldest first. The last one is unanswered when the history ends with its start."""
-    cutter = _Cutter()
-    for event in events:
-        yield from cutter.feed(event)
-    yield from cutter.finish()
+    cutter = Cutter()
+    yield from filter(None, map(cutter.feed, events))
+    if (last := cutter.finish()) is not None:
+        yield last
 
 
 def patches(events: Iterable[swf.HistoryEvent]) -> frozenset[str]:
@@ -128,3 +102,9 @@ def patches(events: Iterable[swf.HistoryEvent]) -> frozenset[str]:
 
 def is_patch(event: swf.HistoryEvent) -> bool:
     return event.type in ("MarkerRecorded", "RecordMarkerFailed") and event.attributes.get("markerName") == PATCH_MARKER
+
+
+def text(event: swf.HistoryEvent, name: str) -> str | None:
+    """An attribute that is text, if the event has it."""
+    value = event.attributes.get(name)
+    return value if isinstance(value, str) else None

@@ -1,26 +1,33 @@
-"""One run of a workflow: its object, its loop, its open activities and timers, fed with one decision at a time.
+"""One run of a workflow: its object, its loop, its open entities and timers, fed with one decision at a time.
 
-An instance that stays in memory between decisions would be fed only the new batch: that is the place for a cache of
-sticky instances. Today every decision replays the whole history (see ``decide``).
+It may stay in memory between decisions (see ``decide``): all it knows is in it, nothing is looked up in the history.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator, Sized
+from typing import TYPE_CHECKING, Any, Protocol
 
 from elbflow import errors as roots
 from elbflow import swf
-from elbflow.flow import codec, errors
-from elbflow.flow.core import closing, commands, context, events, location, matching, news
+from elbflow.flow import codec, errors, failures, location
+from elbflow.flow.core import closing, commands, events, matching, news
 from elbflow.flow.core.loop import Loop
+from elbflow.flow.core.markers import Markers
+from elbflow.flow.core.succession import Succession
+from elbflow.flow.core.timer import Timer
 
 if TYPE_CHECKING:
     from elbflow.flow.definition import WorkflowDefinition
-    from elbflow.flow.signatures import Activity
+
+
+class Entity(Protocol):
+    """What SWF was asked for and tells about later. ``news`` takes an event and says whether more are to come."""
+
+    def news(self, event: swf.HistoryEvent) -> bool: ...
 
 
 class Instance:
@@ -35,26 +42,32 @@ class Instance:
         self.replaying = False
         self.state: str | None = None
         self.workflow: Any = None
+        self.input: object = None
+        self.started: swf.HistoryEvent | None = None
         self.main: asyncio.Task[Any] | None = None
-        self.scheduled: dict[int, commands.Activity] = {}
-        self.timers: dict[str, commands.Timer] = {}
+        self.outbox = commands.Outbox()
+        self.markers = Markers(self.outbox, patches)
+        self.entities: dict[int, Entity] = {}
+        """Activities, children and requests by the event that recorded them."""
+        self.timers: dict[str, Timer] = {}
+        self.unfinished = 0
+        """Activities, children and rollbacks that a successor could not take over."""
+        self.queues: list[Sized] = []
+        self.receivers: dict[str, Callable[[str | None], None]] = {}
+        self.kept_signals: dict[str, list[str | None]] = {}
+        self.dropped_signals: list[str] = []
+        self.history_length = 0
+        self.succession = Succession()
         self.cancel_requested = False
         self.close_refused = False
         self.close_retry_refused = False
-        self.refusal: errors.TimerRefused | None = None
-        self.dropped_signals: list[str] = []
-        self._close_retry: commands.Timer | None = None
-        self._outbox = commands.Outbox()
+        self._refusal: roots.Permanent | None = None
+        self._close_retry: Timer | None = None
         self._conditions: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
-        self._recorded_patches = patches
-        self._patches: dict[str, bool] = {}
-        self._activity_ids = 0
-        self._timer_ids = 0
-        self._history_length = 0
-        self._started: swf.HistoryEvent | None = None
-        self._input: object = None
+        self.activity_ids = itertools.count(1)
+        self._timer_ids = itertools.count(1)
+        self._buried = False
         self._defect: BaseException | None = None
-        self._ended = False
 
     # --- fed by decide -----------------------------------------------------------------------------------------
 
@@ -65,7 +78,8 @@ class Instance:
         the workflow's code; the instance is of no use afterwards.
         """
         self.replaying = batch.recorded is not None
-        self._history_length = batch.started.id
+        self.history_length = batch.started.id
+        self.markers.batch = batch
         self.loop.move_to(batch.started.timestamp)
         if self.close_retry_refused:
             self._close_again()
@@ -75,11 +89,12 @@ class Instance:
                     news.apply(self, event)
                 self._settle()
                 self._end()
+                self._publish()
         except roots.Defect:
             raise
         except Exception as error:
-            raise closing.defect(error) from error
-        taken = self._outbox.take()
+            raise failures.defect(error) from error
+        taken = self.outbox.take()
         if self.replaying:
             matching.match(taken, batch, self._whereabouts)
         return taken
@@ -90,32 +105,47 @@ class Instance:
         self.loop.close_tasks()
         self._conditions.clear()
 
+    @property
+    def task_list(self) -> str:
+        """The list of decision tasks that the execution was started with."""
+        task_list = None if self.started is None else self.started.attributes.get("taskList")
+        return str(task_list.get("name")) if isinstance(task_list, dict) else ""
+
+    # --- told by the news --------------------------------------------------------------------------------------
+
     def start(self, event: swf.HistoryEvent) -> None:
         """Make the workflow object and its main task."""
-        self._started = event
-        self._input = codec.decode(news.text(event, "input"), self.definition.signature.input_type)
+        self.started = event
+        self.input = codec.decode(events.text(event, "input"), self.definition.signature.input_type)
         self.workflow = self.definition.cls()
-        self.main = self.loop.create_task(self.workflow.run(self._input), name="run")
+        self.receivers |= self.definition.receivers(self.workflow)
+        self.main = self.loop.create_task(self.workflow.run(self.input), name="run")
+
+    def signaled(self, name: str, payload: str | None) -> None:
+        """Pass a signal on, or keep it until somebody asks. Anybody may send one: what is unreadable is dropped."""
+        if name not in self.receivers:
+            self.kept_signals.setdefault(name, []).append(payload)
+            return
+        try:
+            self.receivers[name](payload)
+        except errors.PayloadMismatch as error:
+            self.dropped_signals.append(f"{name}: {error}")
+
+    def refuse(self, error: roots.Permanent) -> None:
+        """SWF refused what nobody awaits: stop the workflow, which fails with ``error`` unless it goes on."""
+        if self._refusal is None and self.main is not None and not self.main.done():
+            self._refusal = error
+            self.main.cancel()
 
     # --- asked by workflow code --------------------------------------------------------------------------------
 
-    def next_activity_id(self) -> str:
-        self._activity_ids += 1
-        return str(self._activity_ids)
+    def ask(self, decision: swf.Decision, entity: Entity) -> commands.Command:
+        """Ask for ``decision``; what history says about it from then on is news to ``entity``."""
 
-    async def run_activity(self, activity: Activity[..., Any], activity_id: str, payload: str) -> str | None:
-        """Schedule one attempt and give its encoded result. Cancelled here, SWF is asked to cancel the activity."""
-        if self.loop.closing:
-            raise errors.InstanceClosed
-        future: asyncio.Future[str | None] = self.loop.create_future()
-        attributes = _schedule(activity, activity_id, payload)
-        attempt = commands.Activity(self._outbox, self.scheduled, activity.name, attributes, future)
-        try:
-            return await future
-        except asyncio.CancelledError:
-            if not self.loop.closing:
-                attempt.request_cancel()
-            raise
+        def recorded(event: swf.HistoryEvent) -> None:
+            self.entities[event.id] = entity
+
+        return self.outbox.add(decision, recorded)
 
     def when(self, predicate: Callable[[], bool]) -> asyncio.Future[None]:
         """A future that is done as soon as ``predicate`` holds."""
@@ -123,45 +153,23 @@ class Instance:
         self._conditions.append((predicate, future))
         return future
 
-    def patched(self, name: str) -> bool:
-        if name not in self._patches:
-            self._patches[name] = name in self._recorded_patches or not self.replaying
-            if name not in self._recorded_patches and not self.replaying:
-                attributes = {"markerName": events.PATCH_MARKER, "details": name}
-                self._outbox.add(swf.Decision("RecordMarker", attributes))
-        return self._patches[name]
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        """Inside the block something is half-done that a successor could not take over."""
+        self.unfinished += 1
+        try:
+            yield
+        finally:
+            self.unfinished -= 1
 
     def withhold(self, error: BaseException) -> None:
         """Stop here: ``error`` is a defect, and nothing may follow from it."""
         self._defect = self._defect or error
 
-    def info(self) -> context.WorkflowInfo:
-        assert self._started is not None, "workflow code runs only after its start event"
-        attributes = self._started.attributes
-        tags, task_list = attributes.get("tagList"), attributes.get("taskList")
-        continued = attributes.get("continuedExecutionRunId")
-        return context.WorkflowInfo(
-            workflow_id=self.execution.workflow_id,
-            run_id=self.execution.run_id,
-            type=self.definition.type,
-            input=self._input,
-            tags=tuple(str(tag) for tag in tags) if isinstance(tags, (list, tuple)) else (),
-            task_list=str(task_list.get("name")) if isinstance(task_list, dict) else "",
-            started_at=datetime.fromtimestamp(self._started.timestamp, UTC),
-            continued_from=str(continued) if continued else None,
-            history_length=self._history_length,
-            cancel_requested=self.cancel_requested,
-        )
-
     # --- inside ------------------------------------------------------------------------------------------------
 
-    def _start_timer(self, delay_s: float, fire: Callable[[], None]) -> commands.Timer:
-        # History times are whole milliseconds, sums of floats are not: 2.0000001 s must not become 3.
-        self._timer_ids += 1
-        seconds = math.ceil(round(min(delay_s, commands.LONGEST_TIMER_S), 3))
-        timer = commands.Timer(self._outbox, str(self._timer_ids), seconds, fire)
-        self.timers[timer.timer_id] = timer
-        return timer
+    def _start_timer(self, delay_s: float, fire: Callable[[], None]) -> Timer:
+        return Timer(self.outbox, self.timers, str(next(self._timer_ids)), delay_s, fire)
 
     def _settle(self) -> None:
         self.loop.run_ready(self._over)
@@ -170,67 +178,78 @@ class Instance:
         if self.loop.callback_error is not None:
             self.withhold(self.loop.callback_error)
         if self._defect is not None:
-            raise closing.defect(self._defect)
+            raise failures.defect(self._defect)
 
     def _over(self) -> bool:
         return self.main is None or self.main.done() or self._defect is not None
 
     def _wake(self) -> bool:
-        woken = False
+        woken, waiting = False, []
         for predicate, future in self._conditions:
-            if not future.done() and predicate():
+            if future.done():
+                continue
+            if predicate():
                 future.set_result(None)
                 woken = True
-        self._conditions = [entry for entry in self._conditions if not entry[1].done()]
+            else:
+                waiting.append((predicate, future))
+        self._conditions = waiting
         return woken
 
     def _end(self) -> None:
-        """Once the workflow has ended: close the execution, or wait a minute after SWF refused that."""
-        if self.main is None or not self.main.done():
+        """Close the execution once the workflow has ended or wants a successor; a minute later if SWF refused that."""
+        if self.main is None:
             return
-        error = asyncio.CancelledError() if self.main.cancelled() else self.main.exception()
-        decision = self._close_decision(self.main, error)
-        if not self._ended:
-            self._ended = True
-            self._outbox.keep_markers_only()
-        if not self.close_refused:
-            at = location.of_error(error) if error is not None else ""
-            self._outbox.add(decision, at=at or location.of_function(self.definition.cls.run))
-        elif self._close_retry is None:
-            self._close_retry = self._start_timer(closing.RETRY_S, self._close_again)
+        if self.succession.is_overdue(self):
+            self.main.cancel()
+            self._settle()
+        if not self.main.done() and not self.succession.is_due(self):
+            return
+        if self.main.done() and not self._buried:
+            self._buried = True
+            self.outbox.bury()
+        if self.outbox.concerns_others():
+            return  # others hear of it first; their receipts bring the next decision
+        if self.close_refused:
+            self._close_retry = self._close_retry or self._start_timer(closing.RETRY_S, self._close_again)
+            return
+        decision, at = self._last_word(self.main)
+        self.outbox.bury()
+        self.outbox.add(decision, at=at)
+        for name, payloads in self.kept_signals.items():
+            self.dropped_signals += [f"{name}: nobody asked for it"] * len(payloads)
+
+    def _publish(self) -> None:
+        """Have the workflow's query, if there is one, say what it is about."""
+        waiting = len(self.outbox)
+        if self.definition.query is not None and self.main is not None and not self.replaying:
+            self.state = self.definition.query(self.workflow)
+        if len(self.outbox) != waiting:
+            raise errors.WorkflowDefect("a query only looks; it asks for nothing")
 
     def _close_again(self) -> None:
         self.close_refused, self.close_retry_refused, self._close_retry = False, False, None
 
-    def _close_decision(self, main: asyncio.Task[Any], error: BaseException | None) -> swf.Decision:
-        signature = self.definition.signature
+    def _last_word(self, main: asyncio.Task[Any]) -> tuple[swf.Decision, str]:
+        """The decision that closes the execution, and the line of code that led to it."""
+        assert self.started is not None, "a workflow runs only after its start event"
+        signature, begun = self.definition.signature, location.of_function(self.definition.cls.run)
+        error = self._ended_in(main)
         if error is None:
-            return closing.completed(main.result(), signature.output_type)
-        successor = closing.continuation(error)
-        if successor is not None and self._started is not None:
-            return closing.continued(successor.value, signature, self._started.attributes)
-        return closing.ending(error, cancel_requested=self.cancel_requested, refusal=self.refusal)
+            return closing.completed(main.result(), signature.output_type), begun
+        at = location.of_error(error) or begun
+        successor = failures.continuation(error)
+        if successor is not None:
+            return closing.continued(successor.value, signature, self.started.attributes), at
+        return closing.ending(error), at
+
+    def _ended_in(self, main: asyncio.Task[Any]) -> BaseException | None:
+        ordered = self.succession.ordered and not self.cancel_requested and self._refusal is None
+        if not main.done() or (main.cancelled() and ordered):
+            return errors.ContinueAsNew(self.succession.carry())
+        if main.cancelled():
+            return self._refusal or (roots.Cancelled("") if self.cancel_requested else asyncio.CancelledError())
+        return main.exception()
 
     def _whereabouts(self) -> str:
         return "" if self.main is None or self.main.done() else location.of_task(self.main)
-
-
-def _schedule(activity: Activity[..., Any], activity_id: str, payload: str) -> swf.Attributes:
-    """ScheduleActivityTask with all time limits spelled out; only the list is left to the type's default."""
-    options = activity.options
-    attributes: dict[str, swf.Json] = {
-        "activityType": {"name": activity.name, "version": activity.version},
-        "activityId": activity_id,
-        "input": payload,
-        "scheduleToStartTimeout": _limit(options.schedule_to_start),
-        "startToCloseTimeout": _limit(options.start_to_close),
-        "scheduleToCloseTimeout": _limit(options.schedule_to_close),
-        "heartbeatTimeout": _limit(options.heartbeat),
-    }
-    if options.task_list is not None:
-        attributes["taskList"] = {"name": options.task_list}
-    return attributes
-
-
-def _limit(limit: timedelta | None) -> str:
-    return "NONE" if limit is None else str(math.ceil(limit.total_seconds()))

@@ -10,12 +10,12 @@ import asyncio
 import collections
 import contextlib
 import contextvars
+import itertools
 import sys
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple, Unpack
 
-from elbflow.flow import errors
-from elbflow.flow.core import ordering, refusals
+from elbflow.flow import errors, ordering, refusals
 
 if TYPE_CHECKING:
     from elbflow.flow.core.instance import Instance
@@ -30,12 +30,14 @@ MOST_TURNS = 200_000
 class Task(asyncio.Task[T]):
     """A task that hashes by its creation number: sets of tasks iterate alike in every replay."""
 
+    _number: int | None = None
+
     def __init__(self, coro: Generator[Any, None, T] | Coroutine[Any, Any, T], number: int, **options: Any) -> None:
-        self._number = number  # before anything hashes this task
-        super().__init__(coro, **options)
+        super().__init__(coro, **options)  # enters it into asyncio's set of all tasks, where equal hashes would crowd
+        self._number = number
 
     def __hash__(self) -> int:
-        return self._number
+        return super().__hash__() if self._number is None else self._number
 
 
 class Future(asyncio.Future[T]):
@@ -68,21 +70,26 @@ class Loop(asyncio.AbstractEventLoop):
         self.callback_error: BaseException | None = None
         self._start_timer = start_timer
         self._time = 0.0
-        self._numbers = 0
+        self._task_numbers, self._future_numbers = itertools.count(1), itertools.count(1)
         self._ready: collections.deque[asyncio.Handle] = collections.deque()
         self._tasks: list[asyncio.Task[Any]] = []  # strong: a collected task would run its cleanup anywhere
+        self._most_tasks = 64
+        self._abandoned: list[AsyncGenerator[Any, Any]] = []
 
     # --- what the instance does with it ------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
-        """Be the running loop inside the block, whoever was it before."""
+        """Be the running loop inside the block, whoever was it before. Entered again inside, it costs nothing."""
         outer = asyncio._get_running_loop()
+        if outer is self:
+            yield
+            return
         hooks = sys.get_asyncgen_hooks()
         asyncio._set_running_loop(self)
-        sys.set_asyncgen_hooks(None, None)
+        sys.set_asyncgen_hooks(None, self._finalize)
         try:
-            with ordering.ordered(self, _has_order):
+            with ordering.ordered(self):
                 yield
         finally:
             sys.set_asyncgen_hooks(*hooks)
@@ -95,14 +102,19 @@ class Loop(asyncio.AbstractEventLoop):
     def run_ready(self, finished: Callable[[], bool]) -> None:
         """Run callbacks until none is ready or ``finished``. Raises WorkflowDefect for a loop that never rests."""
         turns = 0
-        while self._ready and not finished():
-            handle = self._ready.popleft()
-            if not handle.cancelled():
-                handle._run()
-            turns += 1
-            if turns > MOST_TURNS:
-                raise errors.WorkflowDefect(f"the workflow does not come to rest within {MOST_TURNS} callbacks")
-        self._tasks = [task for task in self._tasks if not task.done() or task._log_traceback]
+        try:
+            while self._ready and not finished():
+                handle = self._ready.popleft()
+                if not handle._cancelled:
+                    handle._run()
+                turns += 1
+                if turns > MOST_TURNS:
+                    raise errors.WorkflowDefect(f"the workflow does not come to rest within {MOST_TURNS} callbacks")
+        except SystemExit as error:  # it would end the worker's process
+            raise errors.WorkflowDefect("workflow code called sys.exit(): return from run() instead") from error
+        if len(self._tasks) > self._most_tasks:  # not each time: a workflow may have thousands of open ones
+            self._tasks = [task for task in self._tasks if not task.done() or task._log_traceback]
+            self._most_tasks = 64 + 2 * len(self._tasks)
 
     def unobserved(self) -> list[BaseException]:
         """Errors of finished tasks that nobody has looked at; they count as looked at from now on."""
@@ -119,7 +131,7 @@ class Loop(asyncio.AbstractEventLoop):
         self.closing = True
         with self.entered():
             for _ in range(10):
-                alive = [task for task in self._tasks if not task.done()]
+                alive = self.unfinished()
                 if not alive:
                     break
                 for task in alive:
@@ -127,8 +139,10 @@ class Loop(asyncio.AbstractEventLoop):
                 with contextlib.suppress(errors.WorkflowDefect):  # busy even now: tried again, then let go
                     self.run_ready(lambda: False)
             self.unobserved()
-        for task in self._tasks:
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
+            for task in self._tasks:  # these resist: now, not when the collector finds them
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                with contextlib.suppress(BaseException):
+                    task.get_coro().close()
         self._tasks.clear()
         self._ready.clear()
 
@@ -150,7 +164,10 @@ class Loop(asyncio.AbstractEventLoop):
         self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
-        self._ready.append(handle)
+        if asyncio._get_running_loop() is self:
+            self._ready.append(handle)
+        elif not self.closing:
+            raise ordering.refusal(self, "waking a task outside of a decision", "use no finalisers, no other threads")
         return handle
 
     def call_later(
@@ -184,7 +201,7 @@ class Loop(asyncio.AbstractEventLoop):
             handle.timer.cancel()
 
     def create_future(self) -> asyncio.Future[Any]:
-        return Future(self._number(), self)
+        return Future(next(self._future_numbers), self)
 
     def create_task(
         self,
@@ -195,10 +212,9 @@ class Loop(asyncio.AbstractEventLoop):
         **options: Any,
     ) -> asyncio.Task[T]:
         ordering.refuse_disorder(self)
-        number = self._number()
-        task = Task(
-            coro, number, loop=self, name=f"task-{number}" if name is None else str(name), context=context, **options
-        )
+        number = next(self._task_numbers)  # not that of futures: their count differs between versions of asyncio
+        called = f"task-{number}" if name is None else str(name)
+        task = Task(coro, number, loop=self, name=called, context=context, **options)
         self._tasks.append(task)
         return task
 
@@ -210,13 +226,16 @@ class Loop(asyncio.AbstractEventLoop):
     def default_exception_handler(self, context: dict[str, Any]) -> None:
         self.call_exception_handler(context)
 
-    def _number(self) -> int:
-        self._numbers += 1
-        return self._numbers
+    def unfinished(self) -> list[asyncio.Task[Any]]:
+        """Its tasks that are not done, in the order of their creation."""
+        return [task for task in self._tasks if not task.done()]
 
-
-def _has_order(item: object) -> bool:
-    return isinstance(item, (Task, Future))
+    def _finalize(self, generator: AsyncGenerator[Any, Any]) -> None:
+        """An asynchronous generator was dropped: its cleanup runs in a decision, as a task, or not at all."""
+        if asyncio._get_running_loop() is self and not self.closing:
+            self.call_soon(self.create_task, generator.aclose())
+        else:
+            self._abandoned.append(generator)  # found by the collector: kept, so that none of its code runs now
 
 
 for _name, _fix in refusals.FIXES:

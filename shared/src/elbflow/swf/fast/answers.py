@@ -14,6 +14,8 @@ import orjson
 from botocore import model as shapes
 from botocore import parsers
 
+from elbflow.swf import bodies
+
 Parsed: TypeAlias = dict[str, Any]
 _OK = 200
 _FIRST_ERROR = 300
@@ -50,7 +52,7 @@ def parsed(reply: Reply, operation: shapes.OperationModel) -> Parsed:
 def _plain(reply: Reply, operation: shapes.OperationModel) -> Parsed | None:
     """Members of a JSON object; None when the body is anything else."""
     body = reply.content
-    if not body or operation.output_shape is None:
+    if not body:
         return {}
     try:
         members = orjson.loads(body)
@@ -72,6 +74,7 @@ def _cleaned(value: Any) -> Any:
 
 
 def _as_botocore_does(reply: Reply, operation: shapes.OperationModel) -> Parsed:
+    bodies.check(reply.status_code, reply.content)
     response = {"status_code": reply.status_code, "headers": reply.headers, "body": reply.content, "context": {}}
     found: Parsed = _parser.parse(response, operation.output_shape)
     if reply.status_code >= _FIRST_ERROR:

@@ -28,15 +28,15 @@ class PollOperations:
         hints: Hints | None = None,
     ) -> model.DecisionTask | None:
         members = _poll_members(task_list, identity) | _decision_members(start_at_previous)
-        answer = await self._transport.poll("PollForDecisionTask", members, hold_s=hold_s, hints=hints)
-        return parse.decision_task(answer)
+        poll, read = self._transport.poll, parse.decision_task
+        return await poll("PollForDecisionTask", members, read, hold_s=hold_s, hints=hints)
 
     async def poll_for_activity_task(
         self, task_list: model.TaskList, *, identity: str, hold_s: float | None = None, hints: Hints | None = None
     ) -> model.ActivityTask | None:
         members = _poll_members(task_list, identity)
-        answer = await self._transport.poll("PollForActivityTask", members, hold_s=hold_s, hints=hints)
-        return parse.activity_task(answer)
+        poll, read = self._transport.poll, parse.activity_task
+        return await poll("PollForActivityTask", members, read, hold_s=hold_s, hints=hints)
 
     async def decision_task_page(
         self, task_list: model.TaskList, page_token: str, *, identity: str, start_at_previous: bool = False
@@ -45,8 +45,7 @@ class PollOperations:
         members = _poll_members(task_list, identity) | _decision_members(start_at_previous)
         members["nextPageToken"] = page_token
         async with self._transport.pages:
-            answer = await self._transport.call("PollForDecisionTask", members)
-        return parse.events(answer), parse.next_page(answer)
+            return await self._transport.call("PollForDecisionTask", members, parse.history_page)
 
 
 def _poll_members(task_list: model.TaskList, identity: str) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
-from elbflow.swf import model
-from elbflow.swf.serialize import decisions as wire_decisions
+from elbflow.swf import model, parse, serialize
 from elbflow.swf.serialize import present
 from elbflow.swf.transport import Transport
 
@@ -17,9 +17,22 @@ class TaskOperations:
         self._transport = transport
 
     async def respond_decision_task_completed(
-        self, token: str, decisions: Sequence[model.Decision], *, execution_context: str | None = None
+        self,
+        token: str,
+        decisions: Sequence[model.Decision],
+        *,
+        execution_context: str | None = None,
+        task_list: str | None = None,
+        schedule_to_start: timedelta | None = None,
     ) -> None:
-        members = present(taskToken=token, decisions=wire_decisions(decisions), executionContext=execution_context)
+        """With ``task_list`` the next decision tasks go there (spec/swf-semantics 3.6)."""
+        members = present(
+            taskToken=token,
+            decisions=serialize.decisions(decisions),
+            executionContext=execution_context,
+            taskList=serialize.task_list(task_list),
+            taskListScheduleToStartTimeout=serialize.seconds(schedule_to_start),
+        )
         await self._transport.respond("RespondDecisionTaskCompleted", members)
 
     async def respond_activity_task_completed(self, token: str, result: str | None = None) -> None:
@@ -34,5 +47,4 @@ class TaskOperations:
 
     async def record_activity_task_heartbeat(self, token: str, details: str | None = None) -> bool:
         members = present(taskToken=token, details=details)
-        answer = await self._transport.call("RecordActivityTaskHeartbeat", members)
-        return bool(answer.get("cancelRequested", False))
+        return await self._transport.call("RecordActivityTaskHeartbeat", members, parse.cancel_requested)

@@ -4,25 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import sys
 from collections.abc import Callable
 from types import CoroutineType, FrameType, TracebackType
 from typing import Any
 
+_FLOW = __file__.rpartition("location.py")[0]
+_CORE = _FLOW + "core/"
 _OURS = (
-    __file__.rpartition("/core/")[0] + "/",
+    _FLOW,
     asyncio.__file__.rpartition("/")[0] + "/",
     contextlib.__file__,
 )
 
 
 def here() -> str:
-    """The nearest calling line that is workflow code."""
+    """The nearest calling line that is workflow code; empty when a task has none, as an activity in ``gather``."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_OURS):
-        frame = frame.f_back
-    return "" if frame is None else _line(frame, frame.f_lineno)
+    while frame is not None and _is_ours(frame.f_code.co_filename):
+        frame = None if frame.f_code.co_name == "run_ready" else frame.f_back
+    return "" if frame is None else line(frame, frame.f_lineno)
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_ours(filename: str) -> bool:
+    return filename.startswith(_OURS)
+
+
+def is_workflows(frame: FrameType) -> bool:
+    """Whether a running frame is workflow code: not the runtime's, not asyncio's, nor what these called."""
+    if _is_ours(frame.f_code.co_filename):
+        return False
+    caller: FrameType | None = frame
+    while caller is not None and not caller.f_code.co_filename.startswith(_FLOW):
+        caller = caller.f_back
+    return caller is not None and caller.f_code.co_filename.startswith(_CORE)
 
 
 def of_error(error: BaseException) -> str:
@@ -32,8 +50,8 @@ def of_error(error: BaseException) -> str:
     found = ""
     step: TracebackType | None = error.__traceback__
     while step is not None:
-        if not step.tb_frame.f_code.co_filename.startswith(_OURS):
-            found = _line(step.tb_frame, step.tb_lineno)
+        if not _is_ours(step.tb_frame.f_code.co_filename):
+            found = line(step.tb_frame, step.tb_lineno)
         step = step.tb_next
     return found
 
@@ -44,8 +62,8 @@ def of_task(task: asyncio.Task[Any]) -> str:
     coro: object = task.get_coro()
     while isinstance(coro, CoroutineType):
         frame = coro.cr_frame
-        if frame is not None and not frame.f_code.co_filename.startswith(_OURS):
-            found = _line(frame, frame.f_lineno)
+        if frame is not None and not _is_ours(frame.f_code.co_filename):
+            found = line(frame, frame.f_lineno)
         coro = coro.cr_await
     return found
 
@@ -56,5 +74,5 @@ def of_function(function: Callable[..., Any]) -> str:
     return f"{code.co_filename}:{code.co_firstlineno} in {code.co_qualname}"
 
 
-def _line(frame: FrameType, number: int) -> str:
+def line(frame: FrameType, number: int) -> str:
     return f"{frame.f_code.co_filename}:{number} in {frame.f_code.co_qualname}"

@@ -1,0 +1,112 @@
+"""``asyncio.wait`` and its kin in an order that repeats under any Python (spec/anchors 3.8 rule 7, finding 13).
+
+They put what they are given into sets. The loop's own tasks and futures hash by creation number; coroutines hash by
+address, so they must be tasks before they come to such a set. ``wait_for`` made a task of its own until Python 3.12:
+here it never does, else histories recorded by one version would not be repeated by the other. For the same reason
+a cancelled ``Condition.wait`` passes its turn on to another waiter, as newer releases of each version have it do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import asyncio.tasks
+import contextlib
+import sys
+from collections.abc import Iterable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from elbflow.flow import errors
+
+if TYPE_CHECKING:
+    from elbflow.flow.core.loop import Loop
+
+_TASKS_FILE = asyncio.tasks.__file__
+_condition_wait = asyncio.Condition.wait
+_CONDITION_PASSES_ON = "_notify" in _condition_wait.__code__.co_names
+
+
+@contextlib.contextmanager
+def ordered(loop: Loop) -> Iterator[None]:
+    """Inside the block, ``wait``, ``as_completed``, ``all_tasks`` and ``wait_for`` on ``loop`` are reproducible.
+
+    Other threads' loops are served as ever.
+    """
+    found = {name: getattr(asyncio, name) for name in ("wait", "as_completed", "all_tasks", "wait_for")}
+
+    def wait(fs: Iterable[Any], **options: Any) -> Any:
+        waited = list(fs)
+        if asyncio._get_running_loop() is loop and not all(map(_has_order, waited)):
+            raise refusal(loop, "asyncio.wait() over other things than tasks", "wrap them with asyncio.create_task()")
+        return found["wait"](waited, **options)
+
+    def as_completed(fs: Iterable[Any], **options: Any) -> Any:
+        if asyncio._get_running_loop() is not loop:
+            return found["as_completed"](fs, **options)
+        if isinstance(fs, (set, frozenset)) and not all(map(_has_order, fs)):
+            raise refusal(loop, "asyncio.as_completed() over a set of coroutines", "pass a list")
+        return found["as_completed"]([asyncio.ensure_future(item) for item in fs], **options)
+
+    def all_tasks(of: asyncio.AbstractEventLoop | None = None) -> set[asyncio.Task[Any]]:
+        wanted = of or asyncio._get_running_loop()
+        return set(loop.unfinished()) if wanted is loop else found["all_tasks"](of)
+
+    def wait_for(fut: Any, timeout: float | None) -> Any:
+        return (_wait_for if asyncio._get_running_loop() is loop else found["wait_for"])(fut, timeout)
+
+    vars(asyncio).update(wait=wait, as_completed=as_completed, all_tasks=all_tasks, wait_for=wait_for)
+    if not _CONDITION_PASSES_ON:
+        setattr(asyncio.Condition, "wait", _passing_on)  # noqa: B010
+    try:
+        yield
+    finally:
+        vars(asyncio).update(found)
+        if not _CONDITION_PASSES_ON:
+            setattr(asyncio.Condition, "wait", _condition_wait)  # noqa: B010
+
+
+def _has_order(item: object) -> bool:
+    """The loop's own tasks and futures hash by number."""
+    return isinstance(item, asyncio.Future) and hasattr(item, "_number")
+
+
+async def _passing_on(condition: asyncio.Condition) -> bool:
+    try:
+        return await _condition_wait(condition)
+    except asyncio.CancelledError:
+        condition.notify()
+        raise
+
+
+async def _wait_for(awaited: Any, timeout: float | None) -> Any:
+    """As in Python 3.12; what has no time at all does not begin."""
+    if timeout is None or timeout > 0:
+        async with asyncio.timeout(timeout):
+            return await awaited
+    future = asyncio.ensure_future(awaited)
+    if future.done():
+        return future.result()
+    future.cancel()
+    await asyncio.wait([future])
+    try:
+        return future.result()
+    except asyncio.CancelledError as error:
+        raise TimeoutError from error
+
+
+def refuse_disorder(loop: Loop) -> None:
+    """Called when a task is made: no function imported by name beforehand that is replaced here must make it."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename == _TASKS_FILE:
+        if "as_completed" in frame.f_code.co_name or "_AsCompleted" in frame.f_code.co_qualname:
+            raise refusal(loop, "as_completed() imported by name", "import asyncio and call asyncio.as_completed()")
+        if frame.f_code.co_name == "wait_for" and sys.version_info < (3, 12):
+            raise refusal(loop, "wait_for() imported by name", "import asyncio and call asyncio.wait_for()")
+        frame = frame.f_back
+
+
+def refusal(loop: Loop, what: str, remedy: str) -> errors.NonDeterministicCall:
+    """The error to raise; the decision is withheld even if the workflow catches it."""
+    error = errors.NonDeterministicCall(f"{what} is not reproducible inside a workflow: {remedy}")
+    loop.instance.withhold(error)
+    return error

@@ -1,0 +1,108 @@
+"""Runs in memory, bounded by bytes: the one that was not used for longest goes first."""
+
+from __future__ import annotations
+
+import collections
+from dataclasses import dataclass
+
+from elbflow import swf
+from elbflow.flow import guards
+from elbflow.flow.core import decide
+from elbflow.flow.metrics import Metrics
+from elbflow.flow.sticky import weight
+
+_OBJECTS_PER_DECISION = 50
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """A run and what it weighs. It belongs to the cache or to one decision, never to both."""
+
+    run: decide.Run
+    bytes: int = 0
+    _until_weighed: int = 0
+
+    def weigh(self) -> int:
+        """Bytes it keeps. Weighed anew the more rarely the more objects it has, so that no decision pays for many."""
+        self._until_weighed -= 1
+        if self._until_weighed < 0:
+            self.bytes, objects = weight.bytes_of(self.run)
+            self._until_weighed = objects // _OBJECTS_PER_DECISION
+        return self.bytes
+
+    def close(self) -> None:
+        """Unwind the workflow; its cleanup runs without effect, and is guarded as all workflow code."""
+        with guards.guarded():
+            self.run.close()
+
+
+class Cache:
+    """At most ``most_bytes`` of runs, by execution."""
+
+    def __init__(self, most_bytes: int, metrics: Metrics) -> None:
+        self._most_bytes = most_bytes
+        self._metrics = metrics
+        self._held: collections.OrderedDict[swf.Execution, Held] = collections.OrderedDict()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @property
+    def bytes(self) -> int:
+        return self._bytes
+
+    def take(self, execution: swf.Execution, previous_started_id: int) -> Held | None:
+        """Remove and give the run whose last accepted answer was to ``previous_started_id``.
+
+        The caller owns it from then on, so a second task of the execution finds nothing. A run that stands behind is
+        of no use any more and is closed; one that is ahead stays, for the task is one that was answered before.
+        """
+        known = self._held.get(execution)
+        if known is None or known.run.started_id > previous_started_id:
+            return None
+        held = self._remove(execution)
+        if held is not None and held.run.started_id < previous_started_id:
+            held.close()
+            held = None
+        self._show()
+        return held
+
+    def fits(self, held: Held) -> bool:
+        """Whether there is a place for ``held``, if all others had to go."""
+        return held.weigh() <= self._most_bytes
+
+    def put(self, execution: swf.Execution, held: Held) -> None:
+        """Keep ``held``, whose answer SWF has just accepted; evict others for it.
+
+        Of two runs of one execution the one that stands further on stays: their answers may have been accepted in
+        another order than they came back.
+        """
+        other = self._remove(execution)
+        if other is not None:
+            held, other = (held, other) if held.run.started_id > other.run.started_id else (other, held)
+            other.close()
+        self._held[execution] = held
+        self._bytes += held.bytes
+        while self._bytes > self._most_bytes:
+            _, oldest = self._held.popitem(last=False)
+            self._bytes -= oldest.bytes
+            oldest.close()
+            self._metrics.cache_evictions.inc()
+        self._show()
+
+    def clear(self) -> None:
+        """Close all runs."""
+        while self._held:
+            self._held.popitem()[1].close()
+        self._bytes = 0
+        self._show()
+
+    def _remove(self, execution: swf.Execution) -> Held | None:
+        held = self._held.pop(execution, None)
+        self._bytes -= 0 if held is None else held.bytes
+        return held
+
+    def _show(self) -> None:
+        self._metrics.cache_bytes.set(self._bytes)
+        self._metrics.cache_executions.set(len(self._held))

@@ -1,0 +1,71 @@
+"""How much memory a run in memory keeps: what its workflow can reach, added up (bytes).
+
+The walk counts the workflow's own objects and whatever its tasks hold, as the garbage collector sees them. It stops at
+what all runs share (classes, functions, modules, this runtime's definitions and codecs).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import sys
+import types
+from typing import Any
+
+from elbflow.flow import definition, signatures
+from elbflow.flow.core import decide, loop
+
+MOST_OBJECTS = 100_000
+"""A run that holds more than this is not worth the time to weigh it, let alone a place in the cache."""
+
+TOO_HEAVY = 1 << 60
+
+_BARE = 2_000
+"""What is allocated beside the objects the walk sees: the collector's headers, keys of dictionaries, spare room."""
+
+_LOOP_ITEM = 500
+"""What a task or a future has beside what ``sys.getsizeof`` says."""
+
+_SHARED: tuple[Any, ...] = (
+    type,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.ModuleType,
+    types.CodeType,
+    types.FrameType,
+    types.TracebackType,
+    contextvars.Context,
+    contextvars.ContextVar,
+    definition.WorkflowDefinition,
+    signatures.Activity,
+    signatures.WorkflowSignature,
+    signatures.SignalSignature,
+)
+
+
+def bytes_of(run: decide.Run) -> tuple[int, int]:
+    """Bytes that ``run`` keeps, and how many objects were looked at for that: about 1 µs each.
+
+    :data:`TOO_HEAVY` bytes for a run of more than :data:`MOST_OBJECTS` objects.
+    """
+    seen: set[int] = set()
+    waiting: list[Any] = [run]
+    total = _BARE
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen or isinstance(item, _SHARED):
+            continue
+        seen.add(id(item))
+        total += _size(item)
+        if len(seen) > MOST_OBJECTS:
+            return TOO_HEAVY, len(seen)
+        waiting += gc.get_referents(item)
+    return total, len(seen)
+
+
+def _size(item: Any) -> int:
+    size = sys.getsizeof(item, 64)
+    if isinstance(item, (asyncio.Task, asyncio.Future, loop.Loop)):
+        size += _LOOP_ITEM
+    return size
