@@ -11,7 +11,7 @@ from tests.unit.decider.fakes import KEY, Fakes, Refused, current_list, fail
 from elbflow import flow, testing
 from elbflow.contract import activities, document, vm_activities, workflows
 from elbflow.contract.workflows import UPDATE_IMMEDIATELY
-from elbflow_decider.workflows import UpdateLoadBalancer, update_load_balancer, vm_loops
+from elbflow_decider.workflows import UpdateLoadBalancer, update_load_balancer
 
 REQUEST = workflows.LoadBalancerInput(KEY)
 
@@ -158,7 +158,7 @@ def test_a_dead_vm_does_not_grow_the_history_without_end(fakes: Fakes) -> None:
     run.run()
 
     assert run.swf.closed == "WorkflowExecutionContinuedAsNew"
-    assert len(run.swf.events) < vm_loops.MOST_EVENTS + 50
+    assert len(run.swf.events) < update_load_balancer.MOST_EVENTS + 50
 
 
 def test_a_signal_while_it_ends_is_not_lost(fakes: Fakes) -> None:

@@ -16,7 +16,8 @@ from elbflow import flow
 from elbflow.contract import activities, vm_activities, workflows
 from elbflow_decider.workflows import vm_line, vm_loops
 
-MOST_ROUNDS, REFRESH, FIRST_PAUSE = 20, timedelta(minutes=15), timedelta(seconds=2)
+MOST_ROUNDS, MOST_EVENTS = 20, 1000  # A new run serves all VMs anew: better rarely, and replay is rare as well.
+REFRESH, FIRST_PAUSE = timedelta(minutes=15), timedelta(seconds=2)
 SETTLE = timedelta(seconds=30)  # How long a run that ends waits for pushes in flight; a new signal ends that wait.
 
 
@@ -34,15 +35,19 @@ class UpdateLoadBalancer:
     async def run(self, request: workflows.LoadBalancerInput) -> None:
         self._key = request.key
         at_once = flow.patched("push-at-once")  # Executions begun earlier look up the VMs before they push.
+        self._most_events = MOST_EVENTS if at_once else vm_loops.MOST_EVENTS
         async with vm_loops.VmLoops(self._serve) as loops:
-            while self._rounds.value < MOST_ROUNDS and not vm_loops.worn_out():
+            while self._rounds.value < MOST_ROUNDS and not self._worn_out():
                 seen = self._signals.value
                 self._rounds.add(at_once)
                 loops.assign(await activities.lookup_vms(self._key))
                 self._rounds.add(not at_once)
-                await self._signals.beyond(seen, REFRESH, or_when=vm_loops.worn_out)
+                await self._signals.beyond(seen, REFRESH, or_when=self._worn_out)
             await self._signals.beyond(seen, SETTLE, or_when=lambda: not self._pushes.value)
         raise flow.continue_as_new(request)
+
+    def _worn_out(self) -> bool:
+        return vm_loops.worn_out(self._most_events)
 
     async def _serve(self, vm: activities.ServingVm) -> None:
         line, tried = vm_line.VmLine(self._key, vm.instance_id, FIRST_PAUSE), 0
