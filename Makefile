@@ -52,13 +52,13 @@ test: setup-tests ## All tests; for one of them: .venv/bin/pytest tests/unit/ser
 	done; \
 	exit $$status
 
-bench: setup ## How fast it is, beside others and beside the limits (over half an hour; SUITE=engine or polling: half of it)
+bench: setup ## How fast it is, beside others and beside the limits (over half an hour; SUITE=engine, polling or flow: a part of it)
 	$(BIN)/python -m tests.bench.everything $(if $(SUITE),--suite $(SUITE)) $(if $(RESULTS),--results $(RESULTS))
 
 bench-idle: setup ## What an idle load balancer costs, in SWF calls, CPU and memory (about 6 minutes)
 	$(BIN)/python -m tests.bench.idle_cost
 
-scale: setup ## 10, 50 and 300 load balancers of two VMs under change (about 20 minutes; SIZES=10,50: the short form)
+scale: setup ## 10, 50 and 300 load balancers of two VMs under change (about 25 minutes; SIZES=10,50: the short form)
 	$(BIN)/python -m tests.scale.load_balancers $(if $(SIZES),--sizes $(SIZES)) $(if $(RESULTS),--results $(RESULTS))
 
 soak: setup ## Polls, engine and wire under faults for hours; SECONDS_EACH=60 is a short one

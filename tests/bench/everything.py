@@ -2,6 +2,7 @@
 
 python -m tests.bench.everything                     (over half an hour)
 python -m tests.bench.everything --suite polling     (what the long polls cost; a good quarter of an hour)
+python -m tests.bench.everything --suite flow        (replay and cached workflows; SIMPLEFLOW_VENV, BOTOFLOW_VENV)
 python -m tests.bench.everything --results DIR       (also keeps the points of the curves: see tests.bench.charts)
 python -m tests.bench.everything --quick             (shows that they run)
 """
@@ -40,8 +41,9 @@ POLLING = (
     "polling_tenants",
     "polling_disconnects",
 )
-SUITES = {"engine": ENGINE, "polling": POLLING}
-MODULES = (*ENGINE, *POLLING)
+FLOW = ("flow_replay", "flow_decisions", "flow_memory")
+SUITES = {"engine": ENGINE, "polling": POLLING, "flow": FLOW}
+MODULES = (*ENGINE, *POLLING, *FLOW)
 
 
 def main() -> int:

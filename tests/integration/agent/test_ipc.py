@@ -13,6 +13,7 @@ from tests.integration.agent.conftest import RedisServer
 from elbflow import clock, errors
 from elbflow.contract import document
 from elbflow_agent import ipc, meters
+from elbflow_agent.ipc import messages
 
 VM = "i-0000000a"
 
@@ -227,3 +228,48 @@ async def test_rubbish_on_the_channel_is_survived(
     began = time.monotonic()
     assert (await ask(client, "ok")).digest == "ok!"
     assert time.monotonic() - began < 2
+
+
+async def test_what_is_asked_of_a_vm_that_leaves_ends_with_it(client: ipc.Client, server: ipc.Server) -> None:
+    arrived, ended = asyncio.Semaphore(0), list[str]()
+
+    def waiting(vm: str) -> ipc.Handlers:
+        async def health(query: ipc.HealthQuery) -> document.HealthReport:
+            arrived.release()
+            try:
+                await asyncio.sleep(1.0)
+            finally:
+                ended.append(vm)
+            return document.HealthReport(query.known_digest)
+
+        handlers = ipc.Handlers()
+        handlers.bind(ipc.HEALTH, health)
+        return handlers
+
+    other = "i-0000000b"
+    for vm in (VM, other):
+        await server.add(vm, waiting(vm))
+    leaving, staying = ask(client, "a"), ask(client, "b", vm=other)
+    for _ in range(2):
+        await arrived.acquire()
+    await server.remove(VM)
+    assert ended == [VM]
+    assert (await staying).digest == "b"
+    leaving.cancel()
+
+
+async def test_a_reply_counts_though_the_servo_has_left_since(
+    client: ipc.Client, raw: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("elbflow_agent.ipc.client._ABSENT_S", 1.0)
+    async with raw.pubsub(ignore_subscribe_messages=True) as servo:
+        await servo.subscribe(messages.channel(VM))
+        asking = ask(client, "a")
+        while (message := await servo.get_message(timeout=5.0)) is None:
+            continue
+    request = messages.decode_request(message["data"])
+    assert await raw.publish(messages.ARRIVALS, VM) == 1  # the client asks again, and finds nobody
+    await asyncio.sleep(0.2)
+    answer = ipc.HEALTH.encode_answer(document.HealthReport("b"))
+    await raw.rpush(request.reply_to, messages.encode_reply(messages.Reply(request.id, answer)))
+    assert (await asking).digest == "b"

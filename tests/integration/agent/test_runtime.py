@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import pytest
@@ -174,3 +176,57 @@ async def test_a_cancelled_start_leaves_nobodys_haproxy(
     await applier.stop(soft_s=0.1)
     await asyncio.sleep(0.3)
     assert await master.Master(where, binary=binary, time=clock.SystemClock()).adopt() is None
+
+
+@pytest.fixture
+async def cut_off(where: place.Place) -> AsyncIterator[Callable[[str], None]]:
+    """Has both sockets of HAProxy give an answer and close."""
+    answer = ""
+
+    def give(text: str) -> None:
+        nonlocal answer
+        answer = text
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.write(answer.encode())
+        writer.close()
+        await writer.wait_closed()
+
+    async with contextlib.AsyncExitStack() as stack:
+        for path in (where.admin_socket, where.master_socket):
+            await stack.enter_async_context(await asyncio.start_unix_server(serve, path))
+        yield give
+    for path in (where.admin_socket, where.master_socket):
+        path.unlink(missing_ok=True)
+
+
+async def test_an_answer_that_is_cut_off_is_none(
+    cut_off: Callable[[str], None], where: place.Place, api: runtime.Runtime, binary: str
+) -> None:
+    info, servers = "Pid: 7\ndescription: tag\n", "1\n# be_id be_name srv_id srv_name srv_addr\n"
+    table = "# pxname,svname,\nfe-80,FRONTEND,\nfe-443,FRONTEND,\n"
+    whole = f"{info}\n{servers}\n{table}\n"
+    cut_off(whole)
+    assert (await api.observe()).ports == {80, 443}
+    for length in range(len(whole)):
+        cut_off(whole[:length])
+        with pytest.raises(runtime.Unreachable):
+            await api.observe()
+    subject = master.Master(where, binary=binary, time=clock.SystemClock())
+    for length in range(len(table) + 1):
+        cut_off(f"{table}\n"[:length])
+        with pytest.raises(runtime.Unreachable, match=f"cut off after {length} characters"):
+            await subject.old_worker_statistics(7)
+    cut_off(f"{table}\n")
+    assert await subject.old_worker_statistics(7) == table.removesuffix("\n")
+
+
+async def test_a_command_without_an_answer_was_perhaps_not_carried_out(
+    cut_off: Callable[[str], None], api: runtime.Runtime
+) -> None:
+    cut_off("")
+    with pytest.raises(runtime.Unreachable, match="cut off"):
+        await api.enable_server(("be-80", "i-1"))
+    cut_off("\n")
+    await api.enable_server(("be-80", "i-1"))

@@ -25,6 +25,7 @@ FEWEST = {
     "engine_disconnects": 3,
     "engine_timers": 3,
     "client_cost": 7,
+    "flow_replay": 1,
     "polling_parked": 10,
     "polling_early": 6,
     "polling_herd": 5,

@@ -143,6 +143,44 @@ async def test_one_that_answers_probes_but_no_polls_is_not_used_again_until_a_po
     assert responder.calls["ListDomains"] >= 2
 
 
+@pytest.mark.usefixtures("hasty")
+async def test_no_second_poll_goes_there_on_trial_when_an_older_one_ends(
+    responder: Responder, other: Responder, registry: CollectorRegistry
+) -> None:
+    other.release.set()
+    settings = swf.ClientSettings(endpoint_urls=(responder.url, other.url))
+    async with swf.Client.open(settings, registry=registry, retries=QUICK) as client:
+
+        def poll() -> asyncio.Future[swf.ActivityTask | None]:
+            return asyncio.ensure_future(client.poll_for_activity_task(ACTIVITIES, identity="me"))
+
+        older = poll()
+        await responder.until_parked(1)
+        responder.on("PollForActivityTask", fault("InternalFailure", status=500))
+        while state(registry, responder.url) == 1:
+            with contextlib.suppress(swf.Unavailable):
+                await poll()
+        begun = responder.calls["PollForActivityTask"]
+        responder.on("PollForActivityTask", _held)
+        async with asyncio.timeout(20):
+            while responder.calls["PollForActivityTask"] == begun:
+                trial = poll()
+                await asyncio.wait([trial], timeout=0.05)
+        assert not trial.done()
+        older.cancel()
+        await asyncio.gather(older, return_exceptions=True)
+        async with asyncio.timeout(5):
+            assert await poll() is None, "the other endpoint answered it"
+        assert responder.calls["PollForActivityTask"] == begun + 1
+        trial.cancel()
+        await asyncio.gather(trial, return_exceptions=True)
+
+
+async def _held(_: object, __: object) -> web.Response:
+    await asyncio.sleep(30)
+    return web.json_response({"startedEventId": 0})
+
+
 async def test_the_scheduler_hardly_notices_that_one_of_two_is_down(other: Responder) -> None:
     async with relaying(other.url) as preferred, relaying(other.url) as second:
         settings = swf.ClientSettings(endpoint_urls=(preferred.url, second.url), poll_connections=10)

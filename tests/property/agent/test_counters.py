@@ -16,6 +16,7 @@ STEPS = st.lists(
         st.tuples(st.just("serve"), st.integers(1, 50)),
         st.tuples(st.just("reload"), st.just(0)),
         st.tuples(st.just("take"), st.sampled_from([0, 1])),
+        st.tuples(st.just("late"), st.just(0)),
     ),
     max_size=40,
 )
@@ -26,7 +27,7 @@ def test_reports_that_arrive_add_up_to_what_was_served(steps: list[tuple[str, in
     counters, ledger = stats.Counters(), Ledger()
     pids = itertools.count(100)
     worker, served_by_worker, served = next(pids), 0, 0
-    received, acknowledge = 0.0, 0
+    received, acknowledge, former, late = 0.0, 0, 0, 0
 
     def observe() -> None:
         line = f"be-80,i-1,0,0,{served_by_worker},0,0,{served_by_worker},0,0,0,0,0,http,"
@@ -41,10 +42,15 @@ def test_reports_that_arrive_add_up_to_what_was_served(steps: list[tuple[str, in
                 observe()
                 worker, served_by_worker = next(pids), 0
                 counters.keep_workers(frozenset({worker}))
+            case "late":  # somebody asks with what was known before, and the report is lost
+                observe()
+                if (late := late + 1) <= 10:
+                    ledger.take(counters.totals, former, period_s=1.0, now=0.0)
             case _:
+                late = 0
                 observe()
                 report = ledger.take(counters.totals, acknowledge, period_s=1.0, now=0.0)
                 if value:  # the report arrived; else it was lost on its way
                     received += dict(report.counters).get("RequestCount", 0.0)
-                    acknowledge = report.sequence
+                    former, acknowledge = acknowledge, report.sequence
     assert received == served

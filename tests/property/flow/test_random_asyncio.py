@@ -1,4 +1,4 @@
-"""Random programs of plain asyncio: the same course on asyncio and in a workflow, whenever garbage is collected."""
+"""Random programs of plain asyncio: the course that asyncio takes, the same whenever garbage is collected."""
 
 from __future__ import annotations
 

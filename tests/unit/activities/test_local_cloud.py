@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from tests.unit.activities.agent_host import TOKEN
@@ -142,6 +143,14 @@ async def test_a_partly_launched_group_keeps_what_it_has(world: World) -> None:
 
     assert first <= {vm.instance_id for vm in group.vms}
     assert len(world.host.vms) == 4
+
+
+async def test_a_single_group_is_shown_as_it_is_now(world: World) -> None:
+    assert await world.env.cloud.scaling_group("group") is None
+    group = await world.env.cloud.ensure_scaling_group(plan())
+    assert await world.env.cloud.scaling_group("group") == group
+    del world.host.vms[group.vms[0].instance_id]
+    assert await world.env.cloud.scaling_group("group") == replace(group, vms=group.vms[1:])
 
 
 async def test_two_processes_launch_no_more_than_the_capacity(world: World) -> None:

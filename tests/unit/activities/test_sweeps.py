@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,7 +9,7 @@ from tests.unit.activities.world import KEY, World, backend
 
 from elbflow import store, swf
 from elbflow.contract import activities, document, names
-from elbflow_activities import changes, conditions
+from elbflow_activities import conditions
 from elbflow_activities.cloud import base
 from elbflow_activities.environment import Policy
 
@@ -356,40 +355,3 @@ async def test_instances_of_disabled_zones_and_stopped_ones_do_not_grow_stale(wo
     await world.do(activities.check_backends)
 
     assert (await world.lb()).backends == before
-
-
-async def test_a_vm_launched_while_a_sweep_walks_is_not_taken_for_lost(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lb = await world.create_active("a")
-    asked = world.env.cloud.scaling_groups
-
-    async def launched_meanwhile() -> Sequence[base.ScalingGroup]:
-        found = await asked()
-        await world.clock.advance(1)
-        async with world.env.db.transaction() as tx:
-            new = store.Vm("i-new", "a", "127.0.0.9", store.VmState.IN_SERVICE, launched_at=world.clock.now())
-            await tx.vms.save(lb.id, new)
-        return found
-
-    monkeypatch.setattr(world.env.cloud, "scaling_groups", launched_meanwhile)
-    await world.do(activities.check_vms)
-    assert {vm.state for vm in (await world.lb()).vms} == {store.VmState.IN_SERVICE}
-
-
-async def test_a_sweep_rests_longer_than_it_works(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(changes.BATCH + 1):
-        await world.create(key=replace(KEY, name=f"lb-{number}"))
-    rests = []
-
-    async def sleep(delay_s: float) -> None:
-        rests.append(delay_s)
-
-    monkeypatch.setattr(world.clock, "sleep", sleep)
-    walked = 0
-    async for _ in changes.everything(world.env):
-        walked += 1
-        if walked == changes.BATCH:
-            await world.clock.advance(0.1)
-    assert walked == changes.BATCH + 1
-    assert rests == [pytest.approx(0.1 * changes.REST)]

@@ -68,10 +68,33 @@ def test_a_report_is_owed_until_it_is_acknowledged() -> None:
     again = ledger.take({"RequestCount": 7}, 0, period_s=60, now=1000.0)
     assert again.counters == (("RequestCount", 7),)
     assert again.sequence > first.sequence
-    stale = ledger.take({"RequestCount": 8}, first.sequence, period_s=60, now=1000.0)
-    assert stale.counters == (("RequestCount", 8),)
-    settled = ledger.take({"RequestCount": 9}, stale.sequence, period_s=60, now=1000.0)
+    unknown = ledger.take({"RequestCount": 8}, 999, period_s=60, now=1000.0)
+    assert unknown.counters == (("RequestCount", 8),)
+    settled = ledger.take({"RequestCount": 9}, unknown.sequence, period_s=60, now=1000.0)
     assert settled.counters == (("RequestCount", 1),)
+
+
+def test_a_report_that_nobody_took_does_not_hide_the_one_that_arrived() -> None:
+    """A run of the control plane's workflow that has ended may ask once more, with what it knew."""
+    ledger = Ledger()
+    known = ledger.take({"RequestCount": 10}, 0, period_s=60, now=1000.0)
+    arrived = ledger.take({"RequestCount": 110}, known.sequence, period_s=60, now=1060.0)
+    untaken = ledger.take({"RequestCount": 115}, known.sequence, period_s=60, now=1090.0)
+    assert (arrived.counters, untaken.counters) == ((("RequestCount", 100),), (("RequestCount", 105),))
+    again = ledger.take({"RequestCount": 120}, arrived.sequence, period_s=60, now=1120.0)
+    assert again.counters == (("RequestCount", 10),)
+    late = ledger.take({"RequestCount": 120}, known.sequence, period_s=60, now=1130.0)
+    assert late.counters == again.counters, "what is settled stays settled"
+    assert ledger.take({"RequestCount": 120}, again.sequence, period_s=60, now=1180.0).counters == ()
+
+
+def test_reports_that_are_never_acknowledged_do_not_pile_up() -> None:
+    ledger = Ledger()
+    for total in range(1, 1000):
+        last = ledger.take({"RequestCount": total}, 0, period_s=60, now=0.0)
+    assert len(ledger.owed) < 100
+    assert ledger.take({"RequestCount": total}, last.sequence, period_s=60, now=0.0).counters == ()
+    assert ledger.owed == {}
 
 
 def test_a_dip_is_made_up_for_and_never_reported_negative() -> None:

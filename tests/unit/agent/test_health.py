@@ -173,6 +173,18 @@ async def test_instants_that_were_missed_are_skipped(
     assert {round(later - earlier, 6) for earlier, later in itertools.pairwise(at[1:])} == {30.0}
 
 
+async def test_the_second_probe_of_a_slow_instance_is_early_or_follows_the_first_at_once(
+    subject: checks.Checks, time: clock.ManualClock, probes: Probes
+) -> None:
+    probes.takes_s = 8.0
+    subject.configure(CHECK, {f"i-{number}": f"10.0.0.{number}" for number in range(50)})
+    await time.advance(40)
+    gaps = [round(at[1] - at[0], 6) for at in probes.at.values()]
+    assert min(gaps) == 8.0
+    assert 9.0 < max(gaps) <= 10.0
+    assert {round(at[2] - at[1], 6) for at in probes.at.values()} == {10.0}
+
+
 async def test_in_service_after_the_threshold_and_said_once(
     subject: checks.Checks, time: clock.ManualClock, news: list[str]
 ) -> None:

@@ -81,3 +81,13 @@ async def test_a_report_that_is_still_owed_is_written_with_its_number(memory: Me
     await memory.save_metrics(ledger, counters)
     recalled, totals = await Memory(tmp_path, clock.ManualClock()).metrics()
     assert recalled.take(totals.totals, again.sequence, period_s=60, now=1120.0).counters == ()
+
+
+async def test_which_report_arrived_may_be_told_after_a_restart(memory: Memory, tmp_path: Path) -> None:
+    ledger, counters = Ledger(), stats.Counters({"RequestCount": 5.0})
+    arrived = ledger.take(counters.totals, 0, period_s=60, now=1000.0)
+    await memory.save_metrics(ledger, counters)
+    ledger.take(counters.totals, 0, period_s=60, now=1060.0)
+    await memory.save_metrics(ledger, counters)
+    recalled, totals = await Memory(tmp_path, clock.ManualClock()).metrics()
+    assert recalled.take(totals.totals, arrived.sequence, period_s=60, now=1120.0).counters == ()

@@ -22,6 +22,7 @@ class ScriptedServo:
         self.digest = "a"
         self.counters: tuple[tuple[str, float], ...] = ()
         self.failure: Exception | None = None
+        self.restarted = False
         self.calls: list[tuple[str, Any, float]] = []
 
     async def call(self, instance_id: str, method: ipc.Method[Any, Any], argument: Any, *, within_s: float) -> Any:
@@ -30,6 +31,9 @@ class ScriptedServo:
         if self.failure is not None:
             raise self.failure
         match argument:
+            case ipc.HealthQuery(_, wait_s) if self.restarted and wait_s:  # and waits the whole time anew
+                await self.time.sleep(within_s)
+                raise ipc.NoAnswer
             case ipc.HealthQuery(known, wait_s):
                 deadline = self.time.monotonic() + wait_s
                 while self.digest == known and self.time.monotonic() < deadline:
@@ -83,6 +87,25 @@ async def test_a_dead_servo_fails_the_activity(activities: VmActivities, servo: 
     servo.failure = ipc.NoServo()
     with pytest.raises(ipc.NoServo):
         await activities.get_instance_status("a")
+
+
+async def test_a_wait_that_a_restarted_servo_began_anew_ends_with_what_there_is(
+    activities: VmActivities, servo: ScriptedServo, time: clock.ManualClock
+) -> None:
+    servo.restarted = True
+    waiting = asyncio.create_task(activities.get_instance_status("a"))
+    await time.advance(45 * 60 + 5)
+    assert (await waiting).digest == "a"
+    assert [query.wait_s for _, query, _ in servo.calls] == [45 * 60, 0]
+
+
+async def test_a_servo_that_does_not_answer_at_all_fails_the_activity(
+    activities: VmActivities, servo: ScriptedServo
+) -> None:
+    servo.failure = ipc.NoAnswer()
+    with pytest.raises(ipc.NoAnswer):
+        await activities.get_instance_status("a")
+    assert len(servo.calls) == 2
 
 
 async def test_metrics_wait_for_the_period(

@@ -102,7 +102,9 @@ def test_the_poll_budget_can_be_shared_as_the_operator_says(monkeypatch: pytest.
     assert Worker().budget_shares() == {"elb": polling.TenantShare(0.2, 0.8), "cfn": polling.TenantShare(0.1)}
 
 
-@pytest.mark.parametrize("shares", ["elb", "elb=x", "elb=0.5:0.2", "elb=0.6,cfn=0.6"])
+@pytest.mark.parametrize(
+    "shares", ["elb", "elb=x", "elb=0.5:0.2", "elb=0.6,cfn=0.6", " =0.1", "elb=0.1,cfn=0.2,elb =0.3"]
+)
 def test_a_poll_budget_that_cannot_be_shared_so_is_refused(shares: str) -> None:
-    with pytest.raises(pydantic.ValidationError, match=r"KEPT|max_share|exceed 1"):
+    with pytest.raises(pydantic.ValidationError, match=r"KEPT|max_share|exceed 1|names no tenant|elb is given twice"):
         Worker(poll_budget_shares=shares)

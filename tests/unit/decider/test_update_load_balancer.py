@@ -161,6 +161,19 @@ def test_a_dead_vm_does_not_grow_the_history_without_end(fakes: Fakes) -> None:
     assert len(run.swf.events) < update_load_balancer.MOST_EVENTS + 50
 
 
+def test_a_run_configures_all_of_many_vms_and_comes_to_rest(fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(update_load_balancer, "MOST_EVENTS", 250)
+    fakes.vms = [f"i-{number}" for number in range(30)]
+    run = fakes.run(UpdateLoadBalancer, REQUEST)
+
+    run.settle()
+
+    assert not run.swf.closed
+    assert len(run.swf.events) > 250
+    assert sorted(vm for vm, _ in fakes.given_to(activities.record_applied)) == sorted(fakes.vms)
+    assert run.swf.activities == {}
+
+
 def test_a_signal_while_it_ends_is_not_lost(fakes: Fakes) -> None:
     fakes.on(vm_activities.set_load_balancer, fail(testing.Never()))
     run = fakes.run(UpdateLoadBalancer, REQUEST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from elbflow.contract.workflows import POLL_IMMEDIATELY
 from elbflow_decider.workflows import PollInstanceStatus, PutCloudWatchMetric, put_cloudwatch_metric, vm_loops
 
 REQUEST = workflows.LoadBalancerInput(KEY)
+REPORT = document.HealthReport("d1")
 
 
 class News:
@@ -135,6 +137,50 @@ def test_a_long_history_is_continued_as_new(fakes: Fakes) -> None:
     assert len(run.swf.events) < vm_loops.MOST_EVENTS + 50
 
 
+def test_a_run_hears_of_all_of_many_vms_and_comes_to_rest(fakes: Fakes) -> None:
+    fakes.vms = [f"i-{number}" for number in range(30)]
+    fakes.on(vm_activities.get_instance_status, lambda known: fail(testing.Never())() if known else REPORT)
+    run = fakes.run(PollInstanceStatus, REQUEST)
+
+    run.settle()
+
+    assert not run.swf.closed
+    assert len(run.swf.events) > vm_loops.MOST_EVENTS
+    assert sorted(vm for vm, _ in fakes.given_to(activities.update_instance_status)) == sorted(fakes.vms)
+    assert len(run.swf.activities) == 30  # each waits for its next news
+
+
+def _busy(fakes: Fakes, vms: int) -> testing.WorkflowRun:
+    """A PollInstanceStatus that has run to its end: its VMs always have news."""
+    reports = iter(range(10_000))
+    fakes.vms = [f"i-{number}" for number in range(vms)]
+    fakes.on(vm_activities.get_instance_status, lambda known: document.HealthReport(f"d{next(reports)}"))
+    run = fakes.run(PollInstanceStatus, REQUEST)
+    run.run(most_steps=5_000)
+    assert run.swf.closed == "WorkflowExecutionContinuedAsNew"
+    return run
+
+
+def test_limits_grow_with_the_vms_but_not_without_end(fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 500 <= len(_busy(fakes, 6).swf.events) < 550
+    assert 250 <= len(_busy(fakes, 3).swf.events) < 300
+    monkeypatch.setattr(vm_loops, "HISTORY_LIMIT", 300)
+    assert 300 <= len(_busy(fakes, 6).swf.events) < 350
+
+
+def test_a_run_that_ended_at_the_limit_for_few_is_replayed(fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = _busy(fakes, 3)
+    assert not any(event.type == "MarkerRecorded" for event in few.swf.events)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(vm_loops.VmLoops, "reached", lambda loops, count, limit: count >= limit)
+        old = _busy(fakes, 6)
+    assert len(old.swf.events) < 300
+    new = _busy(fakes, 6)
+
+    for run in (few, old, new):
+        flow.replay(PollInstanceStatus, run.swf.events, execution=run.swf.execution)
+
+
 @pytest.mark.parametrize("workflow_class", [PollInstanceStatus, PutCloudWatchMetric])
 def test_cancellation_ends_it(fakes: Fakes, workflow_class: type) -> None:
     fakes.on(vm_activities.get_instance_status, fail(testing.Never()))
@@ -235,6 +281,26 @@ def test_it_continues_as_new_after_its_most_reports(fakes: Fakes) -> None:
     assert run.swf.closed == "WorkflowExecutionContinuedAsNew"
     reports = fakes.times(activities.put_cloudwatch_metrics)
     assert reports == put_cloudwatch_metric.MOST_REPORTS
+
+
+def test_busy_vms_do_not_end_a_run_before_an_idle_one_reports(fakes: Fakes) -> None:
+    fakes.vms = [f"i-{number}" for number in range(10)]
+    counts = Counts()
+
+    def collect(period_s: float, acknowledge: int) -> document.MetricsReport:
+        if current_list(run) == "i-9":
+            raise testing.Never
+        return counts(period_s, acknowledge)
+
+    fakes.on(vm_activities.get_cloudwatch_metrics, collect)
+    run = fakes.run(PutCloudWatchMetric, REQUEST)
+
+    run.run(most_steps=5_000)
+
+    reports = collections.Counter(vm.instance_id for ((vm,),) in fakes.given_to(activities.put_cloudwatch_metrics))
+    assert run.swf.closed == "WorkflowExecutionContinuedAsNew"
+    assert len(reports) == 9
+    assert min(reports.values()) > 4  # An idle VM reports every fourth minute.
 
 
 def test_one_dead_vm_does_not_stop_the_others_reports(fakes: Fakes) -> None:

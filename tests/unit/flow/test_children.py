@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from datetime import timedelta
 from typing import Any
 
@@ -223,8 +224,113 @@ def test_a_rate_limit_does_not_lose_a_cancellation(programs: Any) -> None:
     run.swf.request_cancel()
     run.decide()
     run.decide()
+    assert said(run) == ["StartTimer"]
+    run.swf.fire("1")
+    run.decide()
     assert said(run) == ["RequestCancelExternalWorkflowExecution"]
     run.swf.reached(run.swf.events[-1].id, "run-c")
+    run.decide()
+    assert run.swf.closed == "WorkflowExecutionCanceled"
+
+
+RATE = "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_RATE_EXCEEDED"
+
+
+def test_what_is_refused_for_its_rate_is_asked_again_ever_more_rarely(programs: Any) -> None:
+    async def body(self: Any, number: int) -> int:
+        await flow.external("other").signal(WORD, "x")
+        return number
+
+    run = programs.run(body)
+    run.swf.refuse = lambda decision: RATE if decision.type.startswith("Signal") else None
+    asked: list[float] = []
+    for _ in range(9):
+        run.decide()
+        assert said(run) == ["SignalExternalWorkflowExecution"]
+        asked.append(run.swf.now)
+        run.decide()
+        assert said(run) == ["StartTimer"]
+        assert not run.swf.decision_waits
+        (timer_id,) = run.swf.timers
+        run.swf.fire(timer_id)
+    assert [later - earlier for earlier, later in itertools.pairwise(asked)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    run.swf.refuse = lambda decision: None
+    run.decide()
+    run.swf.reached(run.swf.events[-1].id, "run-o")
+    assert run.result() == 1
+
+
+def test_called_off_while_it_pauses_it_is_not_asked_again(programs: Any) -> None:
+    async def body(self: Any, number: int) -> int:
+        task = asyncio.create_task(flow.external("other").signal(WORD, "x"))
+        await flow.wait_condition(lambda: bool(self.heard))
+        task.cancel()
+        await flow.sleep(90)
+        return number
+
+    run = programs.run(body)
+    run.swf.refuse = lambda decision: RATE if decision.type.startswith("Signal") else None
+    run.decide()
+    run.decide()
+    run.signal(programs.NEWS, 1)
+    run.decide()
+    assert said(run) == ["CancelTimer", "StartTimer"] or said(run) == ["StartTimer", "CancelTimer"]
+    assert run.result() == 1
+    assert [event.type for event in run.swf.events].count("SignalExternalWorkflowExecutionFailed") == 1
+
+
+def test_a_refusal_of_what_nobody_waits_for_any_more_is_the_last(programs: Any) -> None:
+    async def body(self: Any, number: int) -> int:
+        task = asyncio.create_task(flow.external("other").signal(WORD, "x"))
+        await flow.sleep(5)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await flow.sleep(90)
+        return number
+
+    run = programs.run(body)
+    run.decide()
+    ((initiated_id, _),) = run.swf.requests.items()
+    run.swf.fire("1")
+    run.decide()
+    run.swf.not_done(initiated_id, RATE)
+    assert run.decide().decisions == ()
+    assert run.result() == 1
+
+
+def test_a_timer_refused_to_a_workflow_that_has_ended_does_not_hold_it_up(programs: Any) -> None:
+    causes = iter(["REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_RATE_EXCEEDED"])
+    refusals = {"RequestCancelExternalWorkflowExecution": causes, "StartTimer": iter(["OPEN_TIMERS_LIMIT_EXCEEDED"])}
+    run = programs.run(parent)
+    run.swf.refuse = lambda decision: next(refusals.get(decision.type, iter(())), None)
+    started(run)
+    run.decide()
+    run.swf.request_cancel()
+    run.settle()
+    assert run.swf.closed == "WorkflowExecutionCanceled"
+
+
+def test_a_parent_cancelled_before_its_child_started_tells_it_before_it_closes(programs: Any) -> None:
+    run = programs.run(parent)
+    run.decide()
+    (initiated_id,) = run.swf.children
+    run.swf.request_cancel()
+    assert run.decide().decisions == ()
+    run.swf.child_started(initiated_id, "run-c")
+    run.decide()
+    assert said(run) == ["RequestCancelExternalWorkflowExecution"]
+    run.swf.reached(run.swf.events[-1].id, "run-c")
+    run.decide()
+    assert run.swf.closed == "WorkflowExecutionCanceled"
+
+
+def test_a_cancelled_parent_does_not_wait_for_a_child_that_never_starts(programs: Any) -> None:
+    run = programs.run(parent)
+    run.decide()
+    (initiated_id,) = run.swf.children
+    run.swf.request_cancel()
+    run.decide()
+    run.swf.not_done(initiated_id, "WORKFLOW_ALREADY_RUNNING")
     run.decide()
     assert run.swf.closed == "WorkflowExecutionCanceled"
 

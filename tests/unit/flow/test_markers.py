@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import random
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from elbflow import flow, swf
-from elbflow.flow.core import decide
+from elbflow.flow.core import commands, decide, markers
 
 
 def test_a_marker_is_recorded_with_its_details(programs: Any) -> None:
@@ -22,8 +23,8 @@ def test_a_marker_is_recorded_with_its_details(programs: Any) -> None:
 
     run = programs.run(body)
     run.result()
-    markers = [dict(event.attributes) for event in run.swf.events if event.type == "MarkerRecorded"]
-    assert [(marker["markerName"], marker.get("details")) for marker in markers] == [("begun", None), ("done", "well")]
+    recorded = [dict(event.attributes) for event in run.swf.events if event.type == "MarkerRecorded"]
+    assert [(marker["markerName"], marker.get("details")) for marker in recorded] == [("begun", None), ("done", "well")]
 
 
 def test_markers_of_the_runtime_are_not_the_authors(programs: Any) -> None:
@@ -147,6 +148,33 @@ def test_too_many_bytes_of_markers_are_refused_when_asked_for(programs: Any) -> 
         return "all"
 
     assert programs.value(body, output=str) == "9 markers of one decision"
+
+
+def test_side_effects_beyond_what_fits_are_refused_alike_in_replay(programs: Any) -> None:
+    """What replay is to hear again is recorded in any case, and a patch takes no room from the others."""
+
+    async def body(self: Any, number: int) -> list[Any]:
+        for index in range(9):
+            flow.record_marker(f"mark-{index}", "x" * 32_000)
+        for index in range(20):
+            try:
+                self.log.append(flow.side_effect(functools.partial(int, index), int))
+            except flow.PayloadTooLarge:
+                self.log.append("refused")
+        new = flow.patched("new")
+        with pytest.raises(flow.PayloadTooLarge):
+            flow.record_marker("one more")
+        await flow.sleep(1)
+        return [new, flow.patched("new"), *self.log]
+
+    assert programs.value(body, output=list[Any]) == [True, True, *range(14), *["refused"] * 6]
+
+
+def test_a_patch_that_cannot_be_recorded_is_not_taken_for_recorded() -> None:
+    run = markers.Markers(commands.Outbox(), frozenset())
+    for _ in range(2):
+        with pytest.raises(flow.PayloadTooLarge):
+            run.patched("x" * 33_000)
 
 
 def test_a_run_in_memory_gives_what_it_gave(programs: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import weakref
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -171,6 +172,83 @@ async def test_two_tasks_of_a_run_at_once_never_share_it(sticky: Sticky) -> None
     assert sticky.count("executions") == 1
 
 
+async def overtaking(sticky: Sticky) -> tuple[asyncio.Task[None], asyncio.Task[None], asyncio.Event]:
+    """An answer that SWF has accepted without having said so yet, and the next task, queued while it was given."""
+    await first(sticky)
+    accepted = asyncio.Event()
+    real = sticky.service.__getattr__("respond_decision_task_completed")
+
+    async def respond(token: str, decisions: Any, **options: Any) -> None:
+        await real(token, decisions, **options)
+        if sticky.run.swf.decision_runs and token == str(sticky.previous):
+            sticky.run.swf.respond(decisions, options["execution_context"])
+            await accepted.wait()
+
+    sticky.service.respond_decision_task_completed = respond
+    handler = sticky.scheduler.lanes[1][1]["handler"]
+    task = sticky.poll()
+    sticky.run.swf.signal("unheard", "1")
+    sticky.previous = task.started_event_id
+    answering = asyncio.create_task(handler(task))
+    while sticky.run.swf.decision_runs:
+        await asyncio.sleep(0)
+    return answering, asyncio.create_task(handler(sticky.poll())), accepted
+
+
+async def test_a_task_that_overtakes_the_word_of_the_last_answer_finds_the_run(sticky: Sticky) -> None:
+    answering, following, accepted = await overtaking(sticky)
+    await asyncio.sleep(0.02)
+    assert not following.done()
+    accepted.set()
+    await asyncio.gather(answering, following)
+    assert sticky.looked_up == (2, 0)
+    assert "get_workflow_execution_history" not in sticky.service.names
+    assert len(sticky.worker._decider.in_flight) == 0
+
+
+async def test_it_waits_for_a_moment_only(sticky: Sticky) -> None:
+    answering, following, accepted = await overtaking(sticky)
+    await following
+    assert sticky.looked_up == (1, 1)
+    assert not answering.done()
+    accepted.set()
+    await answering
+    assert sticky.count("executions") == 1
+    assert len(sticky.worker._decider.in_flight) == 0
+
+
+@pytest.mark.parametrize("who", ["answering", "following"])
+async def test_cancelled_meanwhile_nothing_is_left_behind(sticky: Sticky, who: str) -> None:
+    answering, following, accepted = await overtaking(sticky)
+    await asyncio.sleep(0)
+    (answering if who == "answering" else following).cancel()
+    await asyncio.sleep(0)
+    accepted.set()
+    await asyncio.gather(answering, following, return_exceptions=True)
+    assert answering.cancelled() is (who == "answering")
+    assert following.cancelled() is (who == "following")
+    assert sticky.looked_up == ((1, 1) if who == "answering" else (1, 0))
+    assert len(sticky.worker._decider.in_flight) == 0
+
+
+async def test_what_a_task_brings_counts_at_once(programs: Any, service: Any, scheduler: Any) -> None:
+    async def collects(self: Any, number: int) -> int:
+        self.many = [str(index) for index in range(5_000)]
+        queue = flow.signals(flow.SignalSignature("words", str))
+        self.words = [await queue.get() for _ in range(number)]
+        return number
+
+    made = Sticky(programs, collects, service, scheduler, number=60)
+    async with made.worker:
+        await made.handle(made.poll(), own=False)
+        before = made.count("bytes")
+        for _ in range(20):
+            made.run.swf.signal("words", f'"{"y" * 30_000}"')
+            await made.handle(made.poll(), own=True)
+        assert made.looked_up == (20, 0)
+        assert 600_000 < made.count("bytes") - before < 1_000_000
+
+
 async def test_a_task_answered_before_does_not_drop_what_is_ahead(sticky: Sticky) -> None:
     await first(sticky)
     task = sticky.poll()
@@ -306,3 +384,42 @@ def test_settings_are_checked() -> None:
     for wrong in ({"bytes": 0}, {"audit_share": 1.5}, {"schedule_to_start": timedelta(0)}):
         with pytest.raises(ValueError, match="audit_share"):
             flow.Sticky(**wrong)
+
+
+async def test_a_run_that_cannot_be_weighed_is_answered_and_not_kept(
+    programs: Any, service: Any, scheduler: Any
+) -> None:
+    class Gone: ...
+
+    async def opaque(self: Any, number: int) -> int:
+        self.field = weakref.proxy(Gone())
+        await flow.sleep(10)
+        return number
+
+    sticky = Sticky(programs, opaque, service, scheduler)
+    async with sticky.worker:
+        assert await first(sticky) == {}
+        assert service.names == ["respond_decision_task_completed"]
+        assert sticky.count("executions") == 0
+
+
+async def test_an_error_before_the_answer_leaves_no_run_behind(
+    programs: Any, service: Any, scheduler: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unwound: list[int] = []
+
+    async def unwinds(self: Any, number: int) -> int:
+        try:
+            await flow.sleep(10)
+        finally:
+            unwound.append(number)
+        return number
+
+    def broken() -> None:
+        raise RuntimeError("bug")
+
+    sticky = Sticky(programs, unwinds, service, scheduler, number=7)
+    async with sticky.worker:
+        monkeypatch.setattr(sticky.worker._affinity, "binding", broken)
+        assert await sticky.handle(sticky.poll(), own=False) == {}
+        assert unwound == [7]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 import tracemalloc
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+import structlog
 from prometheus_client import CollectorRegistry
 
 from elbflow import flow, swf
@@ -157,6 +160,21 @@ def test_weighing_is_rare_for_those_with_many_objects(runs: Runs, monkeypatch: A
     assert 2 <= len(weighed) <= 10
 
 
+def test_what_functions_hold_counts(programs: Any, runs: Runs) -> None:
+    def holder(text: str) -> Callable[[], int]:
+        return lambda: len(text)
+
+    async def undoes(self: Any, number: int) -> int:
+        async with flow.compensate() as undo:
+            undo.push(programs.undo, "x" * 30_000 + str(number))
+            self.later = [lambda held="z" * 30_000 + str(number): len(held), holder("y" * 30_000 + str(number))]
+            await flow.wait_condition(lambda: bool(self.heard))
+        return number
+
+    (light,), (heavy,) = runs.make(waits, 1, 1), runs.make(undoes, 1, 1)
+    assert 90_000 < heavy.weigh() - light.weigh() < 110_000
+
+
 def test_cleanup_of_evicted_workflows_has_no_effect_and_is_guarded(runs: Runs) -> None:
     seen: list[str] = []
 
@@ -177,3 +195,39 @@ def test_cleanup_of_evicted_workflows_has_no_effect_and_is_guarded(runs: Runs) -
     cache.clear()
     assert seen == ["refused"]
     assert len(cache) == 0
+
+
+async def refuses_to_be_looked_at(self: Any, number: int) -> int:
+    class Gone: ...
+
+    self.field = weakref.proxy(Gone())
+    await flow.sleep(100)
+    return number
+
+
+def test_what_cannot_be_weighed_does_not_fit(runs: Runs) -> None:
+    made = runs.make(refuses_to_be_looked_at, 1, 2)
+    cache = Cache(1 << 40, flow.Metrics(CollectorRegistry()))
+    with structlog.testing.capture_logs() as lines:
+        assert [cache.fits(held) for held in made] == [False, False]
+    ((line),) = lines
+    assert (line["event"], line["log_level"]) == ("run_not_weighed", "debug")
+
+
+async def never_unwinds(self: Any, number: int) -> int:
+    while True:
+        try:
+            await flow.sleep(100)
+        except BaseException:
+            self.log.clear()
+
+
+def test_closing_is_watched_and_ends(runs: Runs) -> None:
+    (held,) = runs.make(never_unwinds, 1, 1)
+    held.budget_s = 0.03
+    began = time.monotonic()
+    with structlog.testing.capture_logs() as lines:
+        held.close()
+    assert time.monotonic() - began < 30
+    assert [line["event"] for line in lines] == ["decision_over_budget", "decision_stuck", "run_not_unwound"]
+    assert (lines[2]["run_id"], lines[2]["workflow_type"]) == ("run-0", "never_unwinds")

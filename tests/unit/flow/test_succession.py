@@ -71,7 +71,8 @@ def test_it_waits_for_what_is_half_done(programs: Any, half_done: str) -> None:
         return number
 
     run = programs.run(body, activities={programs.double: hang})
-    run.signal(ORDERS, 1)
+    if half_done == "signal":
+        run.signal(ORDERS, 1)
     run.decide()
     if half_done in ("activity", "retry"):
         (scheduled_id,) = run.swf.activities
@@ -90,6 +91,30 @@ def test_it_waits_for_what_is_half_done(programs: Any, half_done: str) -> None:
     else:
         return
     assert run.swf.closed == "WorkflowExecutionContinuedAsNew"
+
+
+@pytest.mark.parametrize("asked_for", [True, False])
+def test_a_signal_whose_queue_is_asked_for_later_is_waited_for(
+    programs: Any, monkeypatch: pytest.MonkeyPatch, asked_for: bool
+) -> None:
+    """Up to the hard margin: that nobody ever asks for it does not keep the run from continuing."""
+    monkeypatch.setattr(succession, "HARD_MARGIN", 40)
+
+    async def body(self: Any, number: int) -> int:
+        flow.continue_when_long(lambda: len(self.log), events=10)
+        await flow.wait_condition(lambda: len(self.heard) >= 5)
+        if asked_for:
+            self.log.append(await flow.signals(ORDERS).get())
+        await flow.wait_condition(lambda: False)
+        return number
+
+    run = programs.run(body)
+    run.signal(ORDERS, 7)
+    run.decide()
+    poke(programs, run, 20)
+    assert run.swf.closed == "WorkflowExecutionContinuedAsNew"
+    assert run.swf.close_event.attributes["input"] == ("1" if asked_for else "0")
+    assert (run.swf.close_event.id < 40) is asked_for
 
 
 def test_an_overtaken_continuation_carries_the_news(programs: Any) -> None:

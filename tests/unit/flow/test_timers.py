@@ -105,6 +105,19 @@ def test_a_timer_refused_for_its_rate_is_asked_for_again(programs: Any) -> None:
     assert [event.type for event in run.swf.events].count("StartTimerFailed") == 2
 
 
+def test_a_timer_is_asked_for_ten_times_and_no_more(programs: Any) -> None:
+    async def body(self: Any, number: int) -> int:
+        await flow.sleep(7)
+        return number
+
+    run = programs.run(body)
+    run.swf.refuse = lambda decision: "TIMER_CREATION_RATE_EXCEEDED" if decision.type == "StartTimer" else None
+    with pytest.raises(flow.WorkflowFailed) as caught:
+        run.result()
+    assert caught.value.reason == "TimerRefused"
+    assert [event.type for event in run.swf.events].count("StartTimerFailed") == 10
+
+
 def test_a_timer_refused_for_good_fails_the_workflow_after_its_compensations(programs: Any) -> None:
     async def body(self: Any, number: int) -> int:
         async with flow.compensate() as undo:

@@ -27,7 +27,7 @@ def test_other_faults_count_when_nothing_is_answered_between(fault: swf.SwfError
     choice = Choice(2)
     for _ in range(BREAK_AFTER - 1):
         assert not choice.failed(0, fault, life=0, pool=CALLS)
-    choice.answered(0, 0.0)
+    choice.answered(0, 0.0, CALLS)
     for _ in range(BREAK_AFTER - 1):
         assert not choice.failed(0, fault, life=0, pool=CALLS)
     assert choice.failed(0, fault, life=0, pool=CALLS)
@@ -52,18 +52,41 @@ def test_one_that_failed_polls_is_back_when_it_answers_a_poll_and_not_before() -
     for at in range(0, int(3 * GOOD_FOR_S), 3):
         assert not choice.answered(0, float(at)), "a probe is no poll"
     now = 3 * GOOD_FOR_S
-    assert choice.take(CALLS, now) == 1
-    assert choice.take(POLLS, now) == 0, "one poll on trial"
-    assert choice.take(POLLS, now) == 1, "and no other meanwhile"
+    assert choice.take(CALLS, now) == (1, False)
+    assert choice.take(POLLS, now) == (0, True), "one poll on trial"
+    assert choice.take(POLLS, now) == (1, False), "and no other meanwhile"
     choice.failed(0, swf.Unavailable(), life=0, pool=POLLS)
-    choice.ended(0)
+    choice.trial_ended(0)
     choice.answered(0, now)
-    assert choice.take(POLLS, now) == 1, "it must answer for a while first"
+    assert choice.take(POLLS, now) == (1, False), "it must answer for a while first"
     now += GOOD_FOR_S
-    assert choice.take(POLLS, now) == 0
+    assert choice.take(POLLS, now) == (0, True)
     assert choice.answered(0, now, POLLS)
-    choice.ended(0)
-    assert (choice.take(POLLS, now), choice.down()) == (0, [])
+    choice.trial_ended(0)
+    assert (choice.take(POLLS, now), choice.down()) == ((0, False), [])
+
+
+@pytest.mark.parametrize(("failing", "answered"), [(POLLS, CALLS), (CALLS, POLLS)], ids=["polls", "calls"])
+def test_one_kind_of_calls_that_succeeds_does_not_hide_that_the_other_fails(failing: Pool, answered: Pool) -> None:
+    choice = Choice(2)
+    for number in range(BREAK_AFTER):
+        assert choice.pick() == 0
+        choice.answered(0, float(number), answered)
+        given_up = choice.failed(0, swf.Ambiguous(), life=0, pool=failing)
+    assert given_up
+    assert choice.health[0].suspect is failing
+
+
+def test_faults_from_before_it_came_back_do_not_count() -> None:
+    choice = Choice(2)
+    for _ in range(BREAK_AFTER):
+        choice.failed(0, swf.Unavailable(), life=0, pool=POLLS)
+    choice.answered(0, 0.0)
+    choice.failed(0, swf.Unavailable(), life=0, pool=CALLS)
+    choice.answered(0, 1.0)
+    assert choice.answered(0, 1.0 + GOOD_FOR_S, POLLS)
+    for pool in (POLLS, CALLS):
+        assert not any(choice.failed(0, swf.Unavailable(), life=1, pool=pool) for _ in range(BREAK_AFTER - 1))
 
 
 def test_what_began_before_it_came_back_tells_nothing() -> None:

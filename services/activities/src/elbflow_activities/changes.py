@@ -30,6 +30,9 @@ REST = 4.0
 
 LONGEST_REST_S = 1.0
 
+MOST_REST_S = 180.0
+"""All rests of a sweep together: it has ten minutes for everything."""
+
 
 class LoadBalancerDeleting(errors.Permanent):
     """The load balancer is being deleted."""
@@ -143,9 +146,10 @@ async def require_deleting(env: Environment, key: document.LoadBalancerKey) -> s
 async def everything(env: Environment) -> AsyncIterator[store.LoadBalancer]:
     """All load balancers in batches, so that a sweep never holds more than one in memory.
 
-    Between batches it rests, so a sweep takes seconds: what was read before it began may be old news by its end.
+    Between batches it rests, so a sweep takes seconds to minutes: what was read before it began may be old news by its
+    end.
     """
-    last_id = 0
+    last_id, rest_left_s = 0, MOST_REST_S
     while True:
         began = env.clock.monotonic()
         async with env.db.reading() as tx:
@@ -155,4 +159,6 @@ async def everything(env: Environment) -> AsyncIterator[store.LoadBalancer]:
         if len(batch) < BATCH:
             return
         last_id = batch[-1].id
-        await env.clock.sleep(min(REST * (env.clock.monotonic() - began), LONGEST_REST_S))
+        rest_s = min(REST * (env.clock.monotonic() - began), LONGEST_REST_S, rest_left_s)
+        rest_left_s -= rest_s
+        await env.clock.sleep(rest_s)

@@ -16,7 +16,7 @@ class DeciderSettings(common.WorkerSettings, service.ServiceSettings):
     decision_slots: int = Field(8, ge=1, le=256, description="Decisions in work at the same time")
     sticky: bool = Field(True, description="Keep executions in memory between decisions")
     sticky_cache: ByteSize = Field(ByteSize(64 << 20), ge=1, description="Memory for them, e.g. 64MiB")
-    sticky_audit_share: float = Field(0.01, ge=0, le=1, description="Share of decisions also taken by full replay")
+    sticky_audit_share: float = Field(0.005, ge=0, le=1, description="Share of decisions also taken by full replay")
 
     @property
     def stickiness(self) -> flow.Sticky | None:

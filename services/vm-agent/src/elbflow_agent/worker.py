@@ -76,7 +76,10 @@ class VmActivities:
     async def get_instance_status(self, known_digest: str) -> document.HealthReport:
         """Wait for news, all in one request: that the servo still lives is the IPC client's business."""
         with self._in_progress():
-            report = await self._unless_leaving(self._health(known_digest, _HEALTH_HOLD_S))
+            try:
+                report = await self._unless_leaving(self._health(known_digest, _HEALTH_HOLD_S))
+            except ipc.NoAnswer:
+                report = None  # a servo that was restarted meanwhile waits the whole time anew, beyond our deadline
             return report if report is not None else await self._health(known_digest, 0.0)
 
     async def get_cloudwatch_metrics(self, period_s: float, acknowledge: int) -> document.MetricsReport:

@@ -168,12 +168,17 @@ def _budget_shares(value: str) -> dict[str, polling.TenantShare]:
     shares: dict[str, polling.TenantShare] = {}
     for part in filter(None, map(str.strip, value.split(","))):
         tenant, _, range_ = part.partition("=")
+        tenant = tenant.strip()
         kept, _, most = range_.partition(":")
         try:
             given = float(kept), float(most) if most else None
         except ValueError:
             raise ValueError(f"{part!r} is not TENANT=KEPT or TENANT=KEPT:MOST with numbers from 0 to 1") from None
-        shares[tenant.strip()] = polling.TenantShare(*given)
+        if not tenant:
+            raise ValueError(f"{part!r} names no tenant")
+        if tenant in shares:
+            raise ValueError(f"tenant {tenant} is given twice")
+        shares[tenant] = polling.TenantShare(*given)
     if (total := math.fsum(share.min_share for share in shares.values())) > 1.0:
         raise ValueError(f"the parts kept for the tenants add up to {total:.2f}; they must not exceed 1")
     return shares

@@ -114,8 +114,8 @@ def continue_when_long(carry: Callable[[], object], events: int = 2_000) -> None
     """Have this run continue as new by itself, with ``carry()`` as input, once its history has ``events`` events.
 
     Said once, in ``run()``. It happens when all code waits and nothing of the run's own is half-done: no activity is
-    awaited, no child is open, nothing is left to compensate, no signal lies unread in a queue. ``carry`` looks at the
-    workflow's fields; the code that waits does not run on, not even its ``finally``.
+    awaited, no child is open, nothing is left to compensate, no signal lies unread or waits for a queue that is asked
+    for later. ``carry`` looks at the workflow's fields; the code that waits does not run on, not even its ``finally``.
 
     At 20,000 events, of the 25,000 that SWF allows, what is open is cancelled first: then all code runs its cleanup as
     after a request to cancel. A run that was asked to cancel does not continue.

@@ -135,7 +135,8 @@ class DecisionWorker:
         )
         try:
             answer = await self._decider.decide(task, history, on_own_list=on_own_list)
-            await self._respond(task, answer, on_own_list=on_own_list)
+            with self._decider.in_flight.sending(task.execution, task.started_event_id):
+                await self._respond(task, answer, on_own_list=on_own_list)
         except swf.UnknownResource:
             self._metrics.decisions_stale.labels(task.workflow_type.name).inc()
             _log.info("decision_stale", **_names(task))
@@ -153,11 +154,11 @@ class DecisionWorker:
 
     async def _respond(self, task: swf.DecisionTask, answer: stickiness.Answer, *, on_own_list: bool) -> None:
         """Answer, and remember the run once SWF has accepted that; in any other case forget it."""
-        keep = self._may_keep(answer)
-        override = self._affinity.binding() if keep else None
-        if on_own_list and not keep:  # a task of the general list shows that the execution is bound to none
-            override = self._affinity.release(answer.held.run.task_list)
         try:
+            keep = self._may_keep(answer)
+            override = self._affinity.binding() if keep else None
+            if on_own_list and not keep:  # a task of the general list shows that the execution is bound to none
+                override = self._affinity.release(answer.held.run.task_list)
             await self._send(task, answer, override)
         except BaseException:
             answer.held.close()

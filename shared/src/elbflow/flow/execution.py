@@ -84,5 +84,6 @@ def _schedule(activity: Activity[..., Any], activity_id: str, payload: str) -> s
     return attributes
 
 
+@functools.lru_cache(maxsize=1024)
 def _limit(limit: timedelta | None) -> str:
     return "NONE" if limit is None else str(math.ceil(limit.total_seconds()))

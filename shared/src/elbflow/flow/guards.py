@@ -32,18 +32,12 @@ _Function = Callable[..., Any]
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
     """Guard the calling context for the length of the block, which must not await. Blocks may be nested."""
-    collecting = gc.isenabled()
-    gc.disable()
+    _SITES.put_up()
     try:
-        _SITES.put_up()
-        try:
-            with deciding.marked():
-                yield
-        finally:
-            _SITES.take_down()
+        with deciding.marked():
+            yield
     finally:
-        if collecting:
-            gc.enable()
+        _SITES.take_down()
 
 
 class _Module:
@@ -74,7 +68,7 @@ class _Module:
 
 
 class _Sites:
-    """All replaced functions of the process, in place while at least one thread decides."""
+    """All replaced functions of the process, in place (and the collector at rest) while at least one thread decides."""
 
     def __init__(self) -> None:
         self._modules = [
@@ -84,6 +78,7 @@ class _Sites:
         self._lock = threading.Lock()
         self._users = 0
         self._methods_stand = False
+        self._collecting = False
 
     def put_up(self) -> None:
         with self._lock:
@@ -95,6 +90,8 @@ class _Sites:
                 self._methods_stand = True
             for module in self._modules:
                 module.put_up()
+            self._collecting = gc.isenabled()
+            gc.disable()
 
     def take_down(self) -> None:
         with self._lock:
@@ -103,6 +100,8 @@ class _Sites:
                 return
             for module in self._modules:
                 module.take_down()
+            if self._collecting:
+                gc.enable()
 
 
 def _by_module() -> dict[ModuleType, dict[str, str]]:

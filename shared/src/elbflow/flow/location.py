@@ -12,7 +12,8 @@ from types import CoroutineType, FrameType, TracebackType
 from typing import Any
 
 _FLOW = __file__.rpartition("location.py")[0]
-_CORE = _FLOW + "core/"
+_CALLERS = tuple(_FLOW + name for name in ("core/", "context.py", "definition.py", "ordering.py"))
+"""What of the runtime calls workflow code: its tasks, predicates, signal methods and queries, ``wait_for``."""
 _OURS = (
     _FLOW,
     asyncio.__file__.rpartition("/")[0] + "/",
@@ -40,7 +41,7 @@ def is_workflows(frame: FrameType) -> bool:
     caller: FrameType | None = frame
     while caller is not None and not caller.f_code.co_filename.startswith(_FLOW):
         caller = caller.f_back
-    return caller is not None and caller.f_code.co_filename.startswith(_CORE)
+    return caller is not None and caller.f_code.co_filename.startswith(_CALLERS)
 
 
 def of_error(error: BaseException) -> str:

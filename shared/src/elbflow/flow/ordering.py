@@ -12,7 +12,8 @@ import asyncio
 import asyncio.tasks
 import contextlib
 import sys
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,10 @@ _TASKS_FILE = asyncio.tasks.__file__
 _condition_wait = asyncio.Condition.wait
 _CONDITION_PASSES_ON = "_notify" in _condition_wait.__code__.co_names
 
+_lock = threading.Lock()
+_entered: dict[asyncio.AbstractEventLoop | None, Loop] = {}
+"""The workflows' loops that run now, each in its thread; the functions are replaced while there is one."""
+
 
 @contextlib.contextmanager
 def ordered(loop: Loop) -> Iterator[None]:
@@ -32,37 +37,60 @@ def ordered(loop: Loop) -> Iterator[None]:
 
     Other threads' loops are served as ever.
     """
-    found = {name: getattr(asyncio, name) for name in ("wait", "as_completed", "all_tasks", "wait_for")}
-
-    def wait(fs: Iterable[Any], **options: Any) -> Any:
-        waited = list(fs)
-        if asyncio._get_running_loop() is loop and not all(map(_has_order, waited)):
-            raise refusal(loop, "asyncio.wait() over other things than tasks", "wrap them with asyncio.create_task()")
-        return found["wait"](waited, **options)
-
-    def as_completed(fs: Iterable[Any], **options: Any) -> Any:
-        if asyncio._get_running_loop() is not loop:
-            return found["as_completed"](fs, **options)
-        if isinstance(fs, (set, frozenset)) and not all(map(_has_order, fs)):
-            raise refusal(loop, "asyncio.as_completed() over a set of coroutines", "pass a list")
-        return found["as_completed"]([asyncio.ensure_future(item) for item in fs], **options)
-
-    def all_tasks(of: asyncio.AbstractEventLoop | None = None) -> set[asyncio.Task[Any]]:
-        wanted = of or asyncio._get_running_loop()
-        return set(loop.unfinished()) if wanted is loop else found["all_tasks"](of)
-
-    def wait_for(fut: Any, timeout: float | None) -> Any:
-        return (_wait_for if asyncio._get_running_loop() is loop else found["wait_for"])(fut, timeout)
-
-    vars(asyncio).update(wait=wait, as_completed=as_completed, all_tasks=all_tasks, wait_for=wait_for)
-    if not _CONDITION_PASSES_ON:
-        setattr(asyncio.Condition, "wait", _passing_on)  # noqa: B010
+    with _lock:
+        _entered[loop] = loop
+        if len(_entered) == 1:
+            _put_up()
     try:
         yield
     finally:
-        vars(asyncio).update(found)
-        if not _CONDITION_PASSES_ON:
-            setattr(asyncio.Condition, "wait", _condition_wait)  # noqa: B010
+        with _lock:
+            del _entered[loop]
+            if not _entered:
+                _take_down()
+
+
+def _put_up() -> None:
+    """Take what stands there now, which need not be asyncio's own, and stand in for it."""
+    _found.update((name, getattr(asyncio, name)) for name in _STAND_INS)
+    vars(asyncio).update(_STAND_INS)
+    if not _CONDITION_PASSES_ON:
+        setattr(asyncio.Condition, "wait", _passing_on)  # noqa: B010
+
+
+def _take_down() -> None:
+    vars(asyncio).update(_found)
+    if not _CONDITION_PASSES_ON:
+        setattr(asyncio.Condition, "wait", _condition_wait)  # noqa: B010
+
+
+def _wait(fs: Iterable[Any], **options: Any) -> Any:
+    loop = _entered.get(asyncio._get_running_loop())
+    if loop is None:
+        return _found["wait"](fs, **options)
+    waited = list(fs)
+    if not all(map(_has_order, waited)):
+        raise refusal(loop, "asyncio.wait() over other things than tasks", "wrap them with asyncio.create_task()")
+    return _found["wait"](waited, **options)
+
+
+def _as_completed(fs: Iterable[Any], **options: Any) -> Any:
+    loop = _entered.get(asyncio._get_running_loop())
+    if loop is None:
+        return _found["as_completed"](fs, **options)
+    if isinstance(fs, (set, frozenset)) and not all(map(_has_order, fs)):
+        raise refusal(loop, "asyncio.as_completed() over a set of coroutines", "pass a list")
+    return _found["as_completed"]([asyncio.ensure_future(item) for item in fs], **options)
+
+
+def _all_tasks(loop: asyncio.AbstractEventLoop | None = None) -> set[asyncio.Task[Any]]:
+    ours = _entered.get(loop or asyncio._get_running_loop())
+    return _found["all_tasks"](loop) if ours is None else set(ours.unfinished())
+
+
+def _wait_for_either(fut: Any, timeout: float | None) -> Any:
+    ours = asyncio._get_running_loop() in _entered
+    return (_wait_for if ours else _found["wait_for"])(fut, timeout)
 
 
 def _has_order(item: object) -> bool:
@@ -92,6 +120,15 @@ async def _wait_for(awaited: Any, timeout: float | None) -> Any:
         return future.result()
     except asyncio.CancelledError as error:
         raise TimeoutError from error
+
+
+_STAND_INS: dict[str, Callable[..., Any]] = {
+    "wait": _wait,
+    "as_completed": _as_completed,
+    "all_tasks": _all_tasks,
+    "wait_for": _wait_for_either,
+}
+_found: dict[str, Callable[..., Any]] = {}
 
 
 def refuse_disorder(loop: Loop) -> None:

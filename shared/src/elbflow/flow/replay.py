@@ -22,8 +22,7 @@ def replay(
     Raises :class:`errors.NonDeterminism` with both columns and the source line, or the defect that the code ran into.
     ``execution`` matters to workflows that pass their own ids on.
     """
-    with guards.guarded():
-        decide.check(workflow_class, events, execution=execution)
+    _walk(workflow_class, events, execution, lambda number, batch: None)
 
 
 # --- many of them --------------------------------------------------------------------------------------------------
@@ -128,10 +127,18 @@ def _of_file(classes: list[type], path: pathlib.Path, name: str) -> Verdict:
 
 def walk(workflow_class: type, history: History, before: Callable[[int, core_events.Batch], None]) -> None:
     """Replay, with a call before each decision, counted from 1. Raises as :func:`replay` does."""
-    kind, patches = definition.definition(workflow_class), core_events.patches(history.events)
-    instance = Instance(kind, history.execution, patches)
+    _walk(workflow_class, history.events, history.execution, before)
+
+
+def _walk(
+    workflow_class: type,
+    events: Sequence[swf.HistoryEvent],
+    execution: swf.Execution,
+    before: Callable[[int, core_events.Batch], None],
+) -> None:
+    instance = Instance(definition.definition(workflow_class), execution, core_events.patches(events))
     try:
-        answered = (batch for batch in core_events.batches(history.events) if batch.recorded is not None)
+        answered = (batch for batch in core_events.batches(events) if batch.recorded is not None)
         for number, batch in enumerate(answered, start=1):
             before(number, batch)
             with guards.guarded():

@@ -5,13 +5,16 @@ page. One daemon thread per process looks at what is being decided, from the fir
 without one, and acts twice:
 
 * over its **budget** (2 s) a decision has its stack written to the log, once, and is counted; it goes on;
-* over its **limit** (ten budgets) it is reported again and :class:`DecisionStuck` is raised inside it. A workflow that
-  loops without an await (``while True: pass``) is ended only by this. The decision is withheld, as for any defect,
+* over its **limit** (ten budgets) it is reported again and an exception is raised inside it, which no ``except
+  Exception`` catches; one that is caught even so is raised again each round. A workflow that loops without an await
+  (``while True: pass``) is ended only by this. The decision is withheld, as for any defect (:class:`DecisionStuck`),
   and the process serves its other workflows.
 
 The exception is raised only while the innermost frame is workflow code, never amid the runtime or asyncio. A call
 into C that does not return (a sleep, a runaway regular expression) cannot be ended so; the process's own ``/livez``,
 which does not answer then, is the last resort. A decision costs the watchdog two dictionary operations and no lock.
+
+Nothing ends the thread but idleness: not an error of what it calls, the log included.
 """
 
 from __future__ import annotations
@@ -45,6 +48,10 @@ class DecisionStuck(errors.WorkflowDefect):
         super().__init__(message)
 
 
+class _Stop(BaseException):
+    """Raised inside a decision past its limit; outside of it, :class:`DecisionStuck` stands for it."""
+
+
 @dataclass(slots=True)
 class _Decision:
     """One decision under way; ``thread`` decides it. Only the watchdog changes it."""
@@ -70,6 +77,7 @@ class Watchdog:
         self._threaded = threaded
         self._open: dict[int, _Decision] = {}
         self._stopping = threading.Lock()
+        self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
     @contextlib.contextmanager
@@ -89,15 +97,17 @@ class Watchdog:
         thread = threading.get_ident()
         decision = _Decision(thread, run, workflow_type, self._monotonic(), budget_s, on_overrun)
         self._open[thread] = decision
-        if self._thread is None and self._threaded:
+        if self._threaded and not self._is_looking():
             self._start()
         try:
-            yield
-        finally:
-            self._open.pop(thread, None)
-            if decision.stopped:
-                with self._stopping:  # the watchdog has finished with this thread; what it raised last must not land
-                    _raise_in(thread, None)
+            try:
+                yield
+            finally:
+                self._leave(decision)
+        except BaseException as error:
+            if decision.stopped and not isinstance(error, KeyboardInterrupt):
+                raise DecisionStuck from error
+            raise
         if decision.stopped:
             raise DecisionStuck
 
@@ -119,9 +129,16 @@ class Watchdog:
                 decision.overrun = True
                 self._report("decision_over_budget", decision, late_s)
                 if decision.on_overrun is not None:
-                    decision.on_overrun()
+                    with _surviving():
+                        decision.on_overrun()
             if late_s > decision.budget_s * LIMIT_BUDGETS:
                 self._stop(decision, late_s)
+
+    def _leave(self, decision: _Decision) -> None:
+        self._open.pop(decision.thread, None)
+        if decision.stopped:
+            with self._stopping:  # the watchdog has finished with this thread; what it raised last must not land
+                _raise_in(decision.thread, None)
 
     def _stop(self, decision: _Decision, late_s: float) -> None:
         with self._stopping:
@@ -130,20 +147,27 @@ class Watchdog:
                 self._report("decision_stuck", decision, late_s)
             frame = sys._current_frames().get(decision.thread)
             if self._open.get(decision.thread) is decision and frame is not None and location.is_workflows(frame):
-                _raise_in(decision.thread, DecisionStuck)
+                _raise_in(decision.thread, _Stop)
 
     def _report(self, event: str, decision: _Decision, late_s: float) -> None:
-        _log.error(
-            event,
-            workflow_type=decision.workflow_type,
-            run_id=decision.run,
-            seconds=round(late_s, 3),
-            budget_s=decision.budget_s,
-            stack=_stack(sys._current_frames().get(decision.thread)),
-        )
+        with _surviving():
+            _log.error(
+                event,
+                workflow_type=decision.workflow_type,
+                run_id=decision.run,
+                seconds=round(late_s, 3),
+                budget_s=decision.budget_s,
+                stack=_stack(sys._current_frames().get(decision.thread)),
+            )
+
+    def _is_looking(self) -> bool:
+        """Whether there is a thread and it is alive: in a forked process it is not."""
+        return self._thread is not None and self._thread.is_alive()
 
     def _start(self) -> None:
-        with deciding.lifted():
+        with self._starting, deciding.lifted():
+            if self._is_looking():
+                return
             self._thread = threading.Thread(target=self._keep_looking, name="flow-watchdog", daemon=True)
             self._thread.start()
 
@@ -152,19 +176,33 @@ class Watchdog:
         while idle < _IDLE_ROUNDS:
             time.sleep(_ROUND_S)
             idle = 0 if self._open else idle + 1
-            self.look()
+            with _surviving():
+                self.look()
         self._thread = None
         if self._open:  # began just before the line above, and took this thread for alive
             self._start()
 
 
-def _stack(frame: FrameType | None) -> list[str]:
-    """The innermost frames, outermost first, without reading source files."""
+@contextlib.contextmanager
+def _surviving() -> Iterator[None]:
+    """An error in the block goes to the log and ends the block alone."""
+    try:
+        yield
+    except Exception as error:
+        with contextlib.suppress(Exception):  # it may be the log that fails: then there is nobody to tell
+            _log.error("watchdog_failed", error=repr(error))
+
+
+def _stack(frame: FrameType | None) -> str:
+    """The innermost frames, a line each, outermost first, without reading source files.
+
+    One string: under the key ``stack`` structlog's console takes nothing else.
+    """
     places: list[str] = []
     while frame is not None and len(places) < SHOWN_FRAMES:
         places.append(location.line(frame, frame.f_lineno))
         frame = frame.f_back
-    return places[::-1]
+    return "\n".join(places[::-1])
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:

@@ -2,16 +2,18 @@
 
 The first endpoint, in the order of preference, that is believed to answer is used for everything. One that does not
 accept a connection is out at once, one that breaks connections or answers with server errors after five of these in
-a row. It is back when it has answered for 15 s and then, if it was given up for failing polls (or short calls), one
-poll (or short call) that is sent there on trial. When no other is left, any answer brings it back at once.
+a row among its polls, or among its short calls. It is back when it has answered for 15 s and then, if it was given up
+for failing polls (or short calls), one poll (or short call) that is sent there on trial. When no other is left, any
+answer brings it back at once.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import socket
+from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from elbflow.swf import errors
@@ -25,13 +27,14 @@ GOOD_FOR_S = 15.0
 class Health:
     """What is believed of one endpoint.
 
-    ``good_since`` is the first of the answers it gave in a row while out, ``life`` how often it came back: what began
-    in an earlier life tells nothing of this one. ``suspect`` is the kind of calls it was given up for, None when it
-    accepted no connection; ``on_trial`` is set while a call of that kind tries it again.
+    ``faults`` are those in a row by kind of call: short calls may well succeed where no poll does. ``good_since`` is
+    the first of the answers it gave in a row while out, ``life`` how often it came back: what began in an earlier life
+    tells nothing of this one. ``suspect`` is the kind of calls it was given up for, None when it accepted no
+    connection; ``on_trial`` is set while a call of that kind tries it again.
     """
 
     is_up: bool = True
-    faults: int = 0
+    faults: Counter[Pool] = field(default_factory=Counter)
     good_since: float | None = None
     life: int = 0
     suspect: Pool | None = None
@@ -58,20 +61,20 @@ class Choice:
         left = (number for number in (up or range(len(self.health))) if number not in tried)
         return next(left, None)
 
-    def take(self, pool: Pool, now: float, tried: Collection[int] = ()) -> int | None:
-        """As :meth:`pick`, for a call of ``pool`` that goes out at ``now``: perhaps on trial to a better endpoint.
+    def take(self, pool: Pool, now: float, tried: Collection[int] = ()) -> tuple[int | None, bool]:
+        """As :meth:`pick`, for a call of ``pool`` that goes out at ``now``; True when it goes to a better one on trial.
 
-        Call :meth:`ended` when it has ended.
+        Call :meth:`trial_ended` when that has ended.
         """
         chosen = self.pick(tried)
         for number, health in enumerate(self.health[:chosen]):
             if number not in tried and not health.is_up and health.may_be_tried(pool, now):
                 health.on_trial = True
-                return number
-        return chosen
+                return number, True
+        return chosen, False
 
-    def ended(self, number: int) -> None:
-        """A call that was sent to this endpoint ended, in whatever way."""
+    def trial_ended(self, number: int) -> None:
+        """The call that was sent to this endpoint on trial ended, in whatever way."""
         self.health[number].on_trial = False
 
     def down(self) -> list[int]:
@@ -83,10 +86,10 @@ class Choice:
         health = self.health[number]
         if life != health.life:
             return False
-        health.faults += 1
+        health.faults[pool] += 1
         health.good_since = None
         refused = isinstance(fault, errors.ConnectFailed)
-        if not health.is_up or not (refused or health.faults >= BREAK_AFTER):
+        if not health.is_up or not (refused or health.faults[pool] >= BREAK_AFTER):
             return False
         health.is_up, health.suspect = False, None if refused else pool
         return True
@@ -94,7 +97,8 @@ class Choice:
     def answered(self, number: int, now: float, pool: Pool | None = None) -> bool:
         """The endpoint answered a call of ``pool``, or a health probe; True when it is used again from now on."""
         health = self.health[number]
-        health.faults = 0
+        if pool is not None:
+            health.faults[pool] = 0
         if health.is_up:
             return False
         if health.good_since is None:
@@ -104,6 +108,7 @@ class Choice:
         if not alone and not (proven and health.is_good(now)):
             return False
         health.is_up, health.good_since, health.suspect = True, None, None
+        health.faults.clear()
         health.life += 1
         return True
 

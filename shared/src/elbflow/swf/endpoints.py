@@ -90,7 +90,7 @@ class Endpoints:
     async def once(self, pool: Pool, operation: str, members: dict[str, Any]) -> Wire:
         tried: set[int] = set()
         while True:
-            number = self._choice.take(pool, self._clock.monotonic(), tried)
+            number, on_trial = self._choice.take(pool, self._clock.monotonic(), tried)
             assert number is not None, "every round of the loop leaves an endpoint to try"
             try:
                 return await self._try(number, pool, operation, members)
@@ -99,7 +99,8 @@ class Endpoints:
                 if self._choice.pick(tried) is None:
                     raise
             finally:
-                self._choice.ended(number)
+                if on_trial:
+                    self._choice.trial_ended(number)
 
     async def _try(
         self, number: int, pool: Pool, operation: str, members: dict[str, Any], *, is_probe: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import structlog
 
@@ -29,28 +29,38 @@ class Vms:
     async def check_vms(self) -> None:
         await self._env.cloud.maintain_scaling_groups()
         asked_at = self._env.clock.now()
-        members: dict[document.LoadBalancerKey, list[base.CloudVm]] = {}
+        groups: dict[document.LoadBalancerKey, list[base.ScalingGroup]] = {}
         for group in await self._env.cloud.scaling_groups():
-            members.setdefault(group.key, []).extend(group.vms)
+            groups.setdefault(group.key, []).append(group)
         async for lb in changes.everything(self._env):
-            if lb.state is store.LoadBalancerState.ACTIVE:
-                await self._reconcile(lb, members.get(lb.key, []), asked_at)
+            found = groups.get(lb.key, [])
+            if lb.state is store.LoadBalancerState.ACTIVE and any(self._differences(lb, found, asked_at)):
+                await self._reconcile(lb.key, [group.name for group in found], asked_at)
 
-    async def _reconcile(self, lb: store.LoadBalancer, members: Sequence[base.CloudVm], asked_at: float) -> None:
-        now = self._env.clock.now()
-        # Only what was there when the cloud was asked: a VM launched since is in no answer yet.
-        known = {vm.instance_id for vm in lb.vms if vm.launched_at <= asked_at}
-        if not vm_rows.of_members(lb.vms, members, now) and known.isdisjoint(vm_rows.lost(lb.vms, members)):
-            return
+    async def _reconcile(self, key: document.LoadBalancerKey, names: Iterable[str], asked_at: float) -> None:
+        """Judge by a fresh answer: the one that showed a difference is as old as the sweep."""
+        fresh = [await self._env.cloud.scaling_group(name) for name in names]
+        groups = [group for group in fresh if group is not None]
         with contextlib.suppress(*changes.GONE):
-            async with changes.changing(self._env, lb.key) as change:
-                for vm in vm_rows.of_members(change.lb.vms, members, now):
+            async with changes.changing(self._env, key) as change:
+                moved, lost = self._differences(change.lb, groups, asked_at)
+                for vm in moved:
                     log.info("vm_state", instance_id=vm.instance_id, state=vm.state.value)
                     await change.tx.vms.save(change.lb.id, vm)
-                lost = [one for one in vm_rows.lost(change.lb.vms, members) if one in known]
                 if lost:
-                    log.warning("vms_lost", load_balancer=lb.key.name, instance_ids=lost)
+                    log.warning("vms_lost", load_balancer=key.name, instance_ids=lost)
                     await change.tx.vms.set_state(lost, store.VmState.ERROR)
+
+    def _differences(
+        self, lb: store.LoadBalancer, groups: Iterable[base.ScalingGroup], asked_at: float
+    ) -> tuple[tuple[store.Vm, ...], tuple[str, ...]]:
+        """The rows to save, and the VMs that are lost: of those only that were there when the groups were listed.
+
+        A VM launched since may belong to a group that is in no list yet.
+        """
+        members = [vm for group in groups for vm in group.vms]
+        listed = [vm for vm in lb.vms if vm.launched_at <= asked_at]
+        return vm_rows.of_members(lb.vms, members, self._env.clock.now()), vm_rows.lost(listed, members)
 
     async def cleanup_vms(self) -> None:
         groups = await self._env.cloud.scaling_groups()  # Before the rows: a row is there before its groups are.

@@ -163,6 +163,9 @@ class ScalingGroups(Protocol):
     async def scaling_groups(self) -> Sequence[ScalingGroup]:
         """All groups of the service with their members."""
 
+    async def scaling_group(self, name: str) -> ScalingGroup | None:
+        """One group with its members as they are now; None when there is no such group."""
+
     async def terminate_vm(self, instance_id: str) -> None:
         """Terminate a VM; its group replaces it in time."""
 

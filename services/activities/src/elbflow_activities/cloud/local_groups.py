@@ -62,6 +62,14 @@ class LocalScalingGroups:
         running = await self._host.vms()
         return [_group(name, record, running) for name, record in (await self._records()).items()]
 
+    async def scaling_group(self, name: str) -> base.ScalingGroup | None:
+        async with self._db.reading() as tx:
+            record = await _read(tx, name)
+        if record is None:
+            return None
+        members = await asyncio.gather(*map(self._host.vm, record.members))
+        return _group(name, record, {vm.instance_id: vm for vm in members if vm is not None})
+
     async def terminate_vm(self, instance_id: str) -> None:
         for name, record in (await self._records()).items():
             if instance_id in record.members:
@@ -126,12 +134,10 @@ class LocalScalingGroups:
             return True
 
     async def _described(self, name: str) -> base.ScalingGroup:
-        async with self._db.reading() as tx:
-            record = await _read(tx, name)
-        if record is None:
+        group = await self.scaling_group(name)
+        if group is None:
             raise base.CloudUnavailable(f"scaling group {name} was deleted meanwhile")
-        members = await asyncio.gather(*map(self._host.vm, record.members))
-        return _group(name, record, {vm.instance_id: vm for vm in members if vm is not None})
+        return group
 
     async def _records(self) -> dict[str, GroupRecord]:
         async with self._db.reading() as tx:

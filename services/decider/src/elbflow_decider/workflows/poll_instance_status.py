@@ -36,7 +36,7 @@ class PollInstanceStatus:
     async def run(self, request: workflows.LoadBalancerInput) -> None:
         self._key = request.key
         async with vm_loops.VmLoops(self._watch) as loops:
-            while not vm_loops.worn_out():
+            while not loops.worn_out():
                 seen = self._news.value
                 vms = await activities.lookup_vms(self._key)
                 if self._ask_all and flow.now() >= self._rested_at:
@@ -44,7 +44,7 @@ class PollInstanceStatus:
                     loops.cancel()
                 loops.assign(vms)
                 rest = self._rested_at - flow.now() if self._ask_all else vm_loops.REFRESH
-                await self._news.beyond(seen, rest, or_when=vm_loops.worn_out)
+                await self._news.beyond(seen, rest, or_when=loops.worn_out)
         raise flow.continue_as_new(request)
 
     async def _watch(self, vm: activities.ServingVm) -> None:

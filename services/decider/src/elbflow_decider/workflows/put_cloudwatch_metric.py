@@ -34,14 +34,14 @@ class PutCloudWatchMetric:
     async def run(self, request: workflows.LoadBalancerInput) -> None:
         self._key = request.key
         async with vm_loops.VmLoops(self._measure) as loops:
-            while not self._worn_out():
+            while not self._worn_out(loops):
                 seen = self._news.value
                 loops.assign(await activities.lookup_vms(self._key))
-                await self._news.beyond(seen, vm_loops.REFRESH, or_when=self._worn_out)
+                await self._news.beyond(seen, vm_loops.REFRESH, or_when=lambda: self._worn_out(loops))
         raise flow.continue_as_new(request)
 
-    def _worn_out(self) -> bool:
-        return self._reports >= MOST_REPORTS or vm_loops.worn_out(MOST_EVENTS)
+    def _worn_out(self, loops: vm_loops.VmLoops) -> bool:
+        return loops.reached(self._reports, MOST_REPORTS) or loops.worn_out(MOST_EVENTS)
 
     async def _measure(self, vm: activities.ServingVm) -> None:
         line = vm_line.VmLine(self._key, vm.instance_id)

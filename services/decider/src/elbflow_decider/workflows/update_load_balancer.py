@@ -35,19 +35,16 @@ class UpdateLoadBalancer:
     async def run(self, request: workflows.LoadBalancerInput) -> None:
         self._key = request.key
         at_once = flow.patched("push-at-once")  # Executions begun earlier look up the VMs before they push.
-        self._most_events = MOST_EVENTS if at_once else vm_loops.MOST_EVENTS
+        most_events = MOST_EVENTS if at_once else vm_loops.MOST_EVENTS
         async with vm_loops.VmLoops(self._serve) as loops:
-            while self._rounds.value < MOST_ROUNDS and not self._worn_out():
+            while self._rounds.value < MOST_ROUNDS and not loops.worn_out(most_events):
                 seen = self._signals.value
                 self._rounds.add(at_once)
                 loops.assign(await activities.lookup_vms(self._key))
                 self._rounds.add(not at_once)
-                await self._signals.beyond(seen, REFRESH, or_when=self._worn_out)
+                await self._signals.beyond(seen, REFRESH, or_when=lambda: loops.worn_out(most_events))
             await self._signals.beyond(seen, SETTLE, or_when=lambda: not self._pushes.value)
         raise flow.continue_as_new(request)
-
-    def _worn_out(self) -> bool:
-        return vm_loops.worn_out(self._most_events)
 
     async def _serve(self, vm: activities.ServingVm) -> None:
         line, tried = vm_line.VmLine(self._key, vm.instance_id, FIRST_PAUSE), 0

@@ -18,6 +18,12 @@ REFRESH = timedelta(minutes=30)
 MOST_EVENTS = 250
 """History length after which a continuous workflow continues as new: replay reads the history again."""
 
+HISTORY_LIMIT = 20_000
+"""The longest history however many VMs there are: SWF ends an execution at 25,000 events."""
+
+FEW = 3
+"""VMs that a run's limits are meant for. More VMs get more: a new run serves all anew, which must not wear it out."""
+
 
 class Counter:
     """Counts what a workflow waits for: signals, rounds, what is under way."""
@@ -80,7 +86,14 @@ class VmLoops:
             task.cancel()
         self._tasks.clear()
 
+    def worn_out(self, most_events: int = MOST_EVENTS) -> bool:
+        """Whether the history is long enough to continue as new; ``most_events`` is for :data:`FEW` VMs."""
+        length = flow.info().history_length
+        return length >= HISTORY_LIMIT or self.reached(length, most_events)
 
-def worn_out(most_events: int = MOST_EVENTS) -> bool:
-    """Whether the history is long enough to continue as new."""
-    return flow.info().history_length >= most_events
+    def reached(self, count: int, limit: int) -> bool:
+        """Whether ``count`` reached ``limit``, which is for :data:`FEW` VMs and grows with their number beyond."""
+        if count < limit:
+            return False
+        # A patch for executions begun earlier. It is asked for last, so few VMs leave no marker.
+        return count * FEW >= limit * len(self._tasks) or not flow.patched("limits-grow-with-vms")

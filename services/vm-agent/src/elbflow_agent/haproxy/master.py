@@ -22,6 +22,7 @@ from elbflow_agent.haproxy import check, commands, place, processes, running, ru
 _log = structlog.get_logger(__name__)
 _START_S = 20.0
 _ANSWER_S = 10.0
+_SOCKET_S = 2.0
 _ATTEMPTS_S = (1.0, 2.0, 4.0, 8.0)
 _POLL_S = 0.005
 _TERMINATE_S = 2.0
@@ -59,7 +60,7 @@ class Master:
 
     async def processes(self) -> running.Processes:
         """``show proc``; raises :class:`runtime.Unreachable` when no master answers."""
-        return running.parse_processes(await self._master("show proc"))
+        return running.parse_processes(await self._shown("show proc"))
 
     async def start(self) -> running.Processes:
         """Start HAProxy with the configuration in place and wait until it answers; raises :class:`StartFailed`.
@@ -105,7 +106,7 @@ class Master:
 
     async def old_worker_statistics(self, pid: int) -> str:
         """``show stat`` of a worker that drains."""
-        return await self._master(f"@!{pid} show stat")
+        return await self._shown(f"@!{pid} show stat")
 
     async def _recorded(self) -> int | None:
         return await asyncio.to_thread(processes.recorded, self._where.pid_file, self._where.configuration)
@@ -153,7 +154,7 @@ class Master:
 
     async def _request_reload(self) -> None:
         try:
-            await self._master("reload")
+            await runtime.ask(self._where.master_socket, "reload", timeout_s=_SOCKET_S)
         except runtime.Unreachable:
             # The master replaces itself while it answers; whether it heard us shows in the tag.
             return
@@ -179,8 +180,9 @@ class Master:
             return None
         return pid if tag is None or found == tag else None
 
-    async def _master(self, command: str) -> str:
-        return await runtime.ask(self._where.master_socket, command, timeout_s=2.0)
+    async def _shown(self, command: str) -> str:
+        (answer,) = await runtime.ask_all(self._where.master_socket, command, timeout_s=_SOCKET_S)
+        return answer
 
 
 def _open_private(path: Path) -> BinaryIO:

@@ -54,19 +54,19 @@ class _Answer(asyncio.Protocol):
 
 
 async def ask(socket: Path, command: str, *, timeout_s: float) -> str:
-    """Send one command line and return the whole answer; raises :class:`Unreachable`.
+    """Send a command that answers in one line at most and return that; raises :class:`Unreachable`, also without one.
 
     Cancellation closes the connection; the command may or may not have been carried out.
     """
-    return await _converse(socket, _one(command), timeout_s=timeout_s)
+    return await _converse(socket, _one(command), end="\n", timeout_s=timeout_s)
 
 
 async def ask_all(socket: Path, *commands: str, timeout_s: float) -> list[str]:
     """Answers of several commands that each answer in one paragraph, all by the same worker at one instant.
 
-    Raises :class:`Unreachable` also when there are not as many answers.
+    Raises :class:`Unreachable` also when there are not as many answers, or when the last is cut off.
     """
-    text = await _converse(socket, ";".join(map(_one, commands)), timeout_s=timeout_s)
+    text = await _converse(socket, ";".join(map(_one, commands)), end="\n\n", timeout_s=timeout_s)
     answers = text.removesuffix("\n").removesuffix("\n").split("\n\n")
     if len(answers) != len(commands):
         raise Unreachable(f"{socket.name}: {len(answers)} answers to {len(commands)} commands")
@@ -79,7 +79,7 @@ def _one(command: str) -> str:
     return command
 
 
-async def _converse(socket: Path, line: str, *, timeout_s: float) -> str:
+async def _converse(socket: Path, line: str, *, end: str, timeout_s: float) -> str:
     # Bare protocols: streams would cost twice as much, and hundreds of HAProxys are asked by one process.
     transport: asyncio.BaseTransport | None = None
     try:
@@ -87,12 +87,15 @@ async def _converse(socket: Path, line: str, *, timeout_s: float) -> str:
             transport, answer = await asyncio.get_running_loop().create_unix_connection(
                 lambda: _Answer(line.encode() + b"\n"), str(socket)
             )
-            return (await answer.whole).decode(errors="replace")
+            text = (await answer.whole).decode(errors="replace")
     except (OSError, TimeoutError) as error:
         raise Unreachable(f"{socket.name}: {type(error).__name__} {error}".rstrip()) from error
     finally:
         if transport is not None:
             transport.close()
+    if not text.endswith(end):  # a worker that is killed, for one, closes before
+        raise Unreachable(f"{socket.name}: the answer is cut off after {len(text)} characters")
+    return text
 
 
 class Runtime:
@@ -104,7 +107,8 @@ class Runtime:
 
     async def info(self) -> tuple[str, int]:
         """Version tag and pid of the worker that answers."""
-        return running.parse_info(await self._ask("show info"))
+        (info,) = await self._ask_all("show info")
+        return running.parse_info(info)
 
     async def observe(self) -> running.Running:
         """Version tag, pid, servers and the ports of the listeners."""

@@ -132,10 +132,7 @@ class Checks:
             self._probed[verdict].inc()
             if verdict is not probe.Verdict.STALLED:
                 self._advance(instance_id, checker, verdict is probe.Verdict.PASSED, check)
-            # Fixed rate; instants that have passed already are skipped, not made up for.
-            due, phase_s = due - phase_s, 0.0
-            missed = max(0, int((self._clock.monotonic() - due) // check.interval_s))
-            due += check.interval_s * (missed + 1)
+            due, phase_s = _next(due, check.interval_s, self._clock.monotonic(), early_s=phase_s), 0.0
 
     async def _probe(self, instance_id: str, address: str, what: target.Target, timeout_s: float) -> probe.Verdict:
         try:
@@ -154,6 +151,14 @@ class Checks:
                 "health_changed", instance=instance_id, state=checker.health.state.value, before=before.state.value
             )
             self._changed()
+
+
+def _next(due: float, interval_s: float, now: float, *, early_s: float) -> float:
+    """Fixed rate: instants that have passed already are skipped, not made up for; an early one is due at once then."""
+    if early_s:
+        return max(due + interval_s - early_s, now)
+    missed = max(0, int((now - due) // interval_s))
+    return due + interval_s * (missed + 1)
 
 
 def _report(task: asyncio.Task[None]) -> None:

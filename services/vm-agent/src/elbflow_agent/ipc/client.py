@@ -106,17 +106,18 @@ class Client:
         """Publish until there is a reply: the request or its reply may be lost, and the servo knows it by its id."""
         while True:
             pending.ask_again()
-            await self._publish(pending.instance_id, data)
+            await self._publish(pending, data)
             reply = await pending.wait()
             if reply is not None:
                 return reply
 
-    async def _publish(self, instance_id: str, data: bytes) -> None:
+    async def _publish(self, pending: Pending, data: bytes) -> None:
+        """Return when somebody has heard it, or has answered an earlier publication and may be gone since."""
         absent_until = self._clock.monotonic() + _ABSENT_S
         failures = 0
-        while True:
+        while not pending.is_answered:
             try:
-                if await self._redis.publish(messages.channel(instance_id), data):
+                if await self._redis.publish(messages.channel(pending.instance_id), data):
                     return
                 pause_s = _ABSENT_LOOK_S
                 problem = "nobody listens"
@@ -126,7 +127,7 @@ class Client:
             failures += 1
             if self._clock.monotonic() >= absent_until:
                 self._meters.ipc_errors.labels("no_servo").inc()
-                raise NoServo(f"no servo listens for {instance_id} ({problem})")
+                raise NoServo(f"no servo listens for {pending.instance_id} ({problem})")
             await self._clock.sleep(pause_s)
 
     async def _fetch_for_ever(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field
 
 from elbflow_agent.ipc import messages
@@ -16,6 +17,10 @@ class Pending:
     id: str
     _reply: messages.Reply | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def is_answered(self) -> bool:
+        return self._reply is not None
 
     def ask_again(self) -> None:
         """A publication begins; a later :meth:`renew` asks for one more."""
@@ -43,7 +48,8 @@ class PendingRequests:
 
     def __init__(self) -> None:
         self._by_id: dict[str, Pending] = {}
-        self._abandoned: list[tuple[str, str]] = []
+        self.abandoned: deque[tuple[str, str]] = deque()
+        """Instance id and request id of what nobody waits for and whose servo has not heard of that."""
 
     def add(self, instance_id: str, request_id: str) -> Pending:
         """A new request to a VM's servo."""
@@ -56,12 +62,7 @@ class PendingRequests:
 
     def abandon(self, pending: Pending) -> None:
         """Nobody waits for it any more, and its servo should hear of that."""
-        self._abandoned.append((pending.instance_id, pending.id))
-
-    def take_abandoned(self) -> list[tuple[str, str]]:
-        """Instance id and request id of what was abandoned since the last call."""
-        taken, self._abandoned = self._abandoned, []
-        return taken
+        self.abandoned.append((pending.instance_id, pending.id))
 
     def deliver(self, reply: messages.Reply) -> None:
         """Hand a reply to the request it belongs to, if that still waits."""

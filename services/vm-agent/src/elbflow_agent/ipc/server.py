@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,14 @@ class Handlers:
         return await bound(request.body)
 
 
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """A request that is being answered."""
+
+    channel: str
+    task: asyncio.Task[None]
+
+
 class Server:
     """Async context manager that answers requests to the VMs added to it, across restarts of Redis."""
 
@@ -60,7 +69,7 @@ class Server:
         # Subscribed for ever, so that the subscription stays in use while there is no VM.
         self._idle_channel = messages.channel(uuid.uuid4().hex)
         self._subscription: PubSub | None = None
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, _Serving] = {}
         self._listener: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Server:
@@ -70,7 +79,9 @@ class Server:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        tasks = [task for task in (self._listener, *self._running.values()) if task is not None]
+        tasks = [serving.task for serving in self._running.values()]
+        if self._listener is not None:
+            tasks.append(self._listener)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -87,9 +98,16 @@ class Server:
         await self._change(instance_id, subscribe=True)
 
     async def remove(self, instance_id: str) -> None:
-        """Answer no more requests to ``instance_id``; those in progress go on."""
-        if self._handlers.pop(messages.channel(instance_id), None) is not None:
-            await self._change(instance_id, subscribe=False)
+        """Answer no more requests to ``instance_id``; those in progress have ended, cancelled, on return."""
+        channel = messages.channel(instance_id)
+        if self._handlers.pop(channel, None) is None:
+            return
+        # Nobody could tell them any more that nobody waits.
+        tasks = [serving.task for serving in self._running.values() if serving.channel == channel]
+        for task in tasks:
+            task.cancel()
+        await self._change(instance_id, subscribe=False)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _change(self, instance_id: str, *, subscribe: bool) -> None:
         subscription = self._subscription
@@ -144,20 +162,21 @@ class Server:
             await pipe.execute()
 
     def _accept(self, message: Mapping[str, Any]) -> None:
-        handlers = self._handlers.get(message["channel"].decode())
+        channel = message["channel"].decode()
+        handlers = self._handlers.get(channel)
         try:
             request = messages.decode_request(message["data"])
         except messages.Malformed as error:
             _log.error("ipc_request_malformed", reason=str(error))
             return
         if request.method == messages.FORGET:
-            if (task := self._running.get(request.body)) is not None:
-                task.cancel()
+            if (serving := self._running.get(request.body)) is not None:
+                serving.task.cancel()
             return
         if handlers is None or request.id in self._running:
             return
         task = asyncio.create_task(self._serve(handlers, request), name=f"ipc-{request.method}")
-        self._running[request.id] = task
+        self._running[request.id] = _Serving(channel, task)
         task.add_done_callback(lambda _: self._running.pop(request.id, None))
 
     async def _serve(self, handlers: Handlers, request: messages.Request) -> None:

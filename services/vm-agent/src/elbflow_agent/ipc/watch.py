@@ -85,6 +85,9 @@ class Watch:
                 self._requests.renew(messages.instance_of(name if isinstance(name, str) else name.decode()))
 
     async def _tell_abandoned(self) -> None:
-        for instance_id, request_id in self._requests.take_abandoned():
+        abandoned = self._requests.abandoned
+        while abandoned:
+            instance_id, request_id = abandoned[0]
             forget = messages.Request(request_id, messages.FORGET, "", 0.0, request_id)
             await self._redis.publish(messages.channel(instance_id), messages.encode_request(forget))
+            abandoned.popleft()  # not before: Redis may be away

@@ -103,7 +103,7 @@ class Memory:
             for pid, rows in counters.baselines.items()
         }
         counted = _METRICS.dump_json(SavedMetrics(replace(ledger, sequence=0), counters.totals, baselines))
-        if counted == self._saved_metrics and ledger.outstanding == ledger.acknowledged:
+        if counted == self._saved_metrics:
             return  # an empty report has nothing to settle, so its number may be forgotten
         await files.replace(self._metrics, _METRICS.dump_json(SavedMetrics(ledger, counters.totals, baselines)))
         self._saved_metrics = counted

@@ -37,6 +37,11 @@ class Child:
         self._command = instance.ask(swf.Decision("StartChildWorkflowExecution", attributes), self)
         instance.unfinished += 1
 
+    @property
+    def is_to_be_told(self) -> bool:
+        """Whether it is to be asked to cancel as soon as it has started."""
+        return self._cancelling and not self.started.done()
+
     def cancel(self) -> None:
         """Drop the child if SWF does not know it yet; else ask it to cancel as soon as it has started."""
         if not self._command.sent:

@@ -122,14 +122,3 @@ def decide(workflow_class: type, events: Sequence[swf.HistoryEvent], *, executio
         return run.decide(events)
     finally:
         run.close()
-
-
-def check(workflow_class: type, events: Sequence[swf.HistoryEvent], *, execution: swf.Execution = UNKNOWN) -> None:
-    """Replay every answered decision of a history. Raises like :func:`decide`; returns when all is as recorded."""
-    instance = Instance(definition.definition(workflow_class), execution, histories.patches(events))
-    try:
-        for batch in histories.batches(events):
-            if batch.recorded is not None:
-                instance.advance(batch)
-    finally:
-        instance.close()

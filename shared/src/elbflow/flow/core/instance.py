@@ -15,6 +15,7 @@ from elbflow import errors as roots
 from elbflow import swf
 from elbflow.flow import codec, errors, failures, location
 from elbflow.flow.core import closing, commands, events, matching, news
+from elbflow.flow.core.child import Child
 from elbflow.flow.core.loop import Loop
 from elbflow.flow.core.markers import Markers
 from elbflow.flow.core.succession import Succession
@@ -38,7 +39,7 @@ class Instance:
     ) -> None:
         self.definition = definition
         self.execution = execution
-        self.loop = Loop(self, self._start_timer)  # type: ignore[abstract]  # it refuses whatever it does not define
+        self.loop = Loop(self)  # type: ignore[abstract]  # it refuses whatever it does not define
         self.replaying = False
         self.state: str | None = None
         self.workflow: Any = None
@@ -65,7 +66,7 @@ class Instance:
         self._close_retry: Timer | None = None
         self._conditions: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self.activity_ids = itertools.count(1)
-        self._timer_ids = itertools.count(1)
+        self.timer_ids = itertools.count(1)
         self._buried = False
         self._defect: BaseException | None = None
 
@@ -147,6 +148,11 @@ class Instance:
 
         return self.outbox.add(decision, recorded)
 
+    def concerns_others(self) -> bool:
+        """Whether other executions are still to hear of something; what that waits for brings a decision."""
+        untold = any(isinstance(entity, Child) and entity.is_to_be_told for entity in self.entities.values())
+        return untold or any(timer.lasting for timer in self.timers.values()) or self.outbox.concerns_others()
+
     def when(self, predicate: Callable[[], bool]) -> asyncio.Future[None]:
         """A future that is done as soon as ``predicate`` holds."""
         future: asyncio.Future[None] = self.loop.create_future()
@@ -167,9 +173,6 @@ class Instance:
         self._defect = self._defect or error
 
     # --- inside ------------------------------------------------------------------------------------------------
-
-    def _start_timer(self, delay_s: float, fire: Callable[[], None]) -> Timer:
-        return Timer(self.outbox, self.timers, str(next(self._timer_ids)), delay_s, fire)
 
     def _settle(self) -> None:
         self.loop.run_ready(self._over)
@@ -208,10 +211,10 @@ class Instance:
         if self.main.done() and not self._buried:
             self._buried = True
             self.outbox.bury()
-        if self.outbox.concerns_others():
-            return  # others hear of it first; their receipts bring the next decision
+        if self.concerns_others():
+            return  # others hear of it first
         if self.close_refused:
-            self._close_retry = self._close_retry or self._start_timer(closing.RETRY_S, self._close_again)
+            self._close_retry = self._close_retry or Timer(self, closing.RETRY_S, self._close_again)
             return
         decision, at = self._last_word(self.main)
         self.outbox.bury()

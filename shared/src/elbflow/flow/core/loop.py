@@ -13,15 +13,18 @@ import contextvars
 import itertools
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
 from elbflow.flow import errors, ordering, refusals
+from elbflow.flow.core.timer import Timer
 
 if TYPE_CHECKING:
     from elbflow.flow.core.instance import Instance
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+Coro = Generator[Any, None, T] | Coroutine[Any, Any, T]
+Context = contextvars.Context | None
 
 MOST_TURNS = 200_000
 """Callbacks one decision may run before it counts as a busy loop."""
@@ -32,7 +35,7 @@ class Task(asyncio.Task[T]):
 
     _number: int | None = None
 
-    def __init__(self, coro: Generator[Any, None, T] | Coroutine[Any, Any, T], number: int, **options: Any) -> None:
+    def __init__(self, coro: Coro[T], number: int, **options: Any) -> None:
         super().__init__(coro, **options)  # enters it into asyncio's set of all tasks, where equal hashes would crowd
         self._number = number
 
@@ -51,24 +54,17 @@ class Future(asyncio.Future[T]):
         return self._number
 
 
-class Timer(Protocol):
-    """What the loop keeps of a timer it asked for."""
-
-    def cancel(self) -> None: ...
-
-
 class _TimerHandle(asyncio.TimerHandle):
     timer: Timer | None = None
 
 
 class Loop(asyncio.AbstractEventLoop):
-    """The event loop of one workflow instance. ``start_timer(delay_s, fire)`` asks SWF for a timer."""
+    """The event loop of one workflow instance."""
 
-    def __init__(self, instance: Instance, start_timer: Callable[[float, Callable[[], None]], Timer]) -> None:
+    def __init__(self, instance: Instance) -> None:
         self.instance = instance
         self.closing = False
         self.callback_error: BaseException | None = None
-        self._start_timer = start_timer
         self._time = 0.0
         self._task_numbers, self._future_numbers = itertools.count(1), itertools.count(1)
         self._ready: collections.deque[asyncio.Handle] = collections.deque()
@@ -161,7 +157,7 @@ class Loop(asyncio.AbstractEventLoop):
         return self.closing
 
     def call_soon(
-        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: contextvars.Context | None = None
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context = None
     ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
         if asyncio._get_running_loop() is self:
@@ -171,27 +167,19 @@ class Loop(asyncio.AbstractEventLoop):
         return handle
 
     def call_later(
-        self,
-        delay: float,
-        callback: Callable[[Unpack[Ts]], object],
-        *args: *Ts,
-        context: contextvars.Context | None = None,
+        self, delay: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context = None
     ) -> asyncio.TimerHandle:
         return self.call_at(self._time + delay, callback, *args, context=context)
 
     def call_at(
-        self,
-        when: float,
-        callback: Callable[[Unpack[Ts]], object],
-        *args: *Ts,
-        context: contextvars.Context | None = None,
+        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context = None
     ) -> asyncio.TimerHandle:
         if self.closing:
             raise errors.InstanceClosed
         handle = _TimerHandle(when, callback, args, self, context)
         delay_s = when - self._time
         if delay_s > 0:
-            handle.timer = self._start_timer(delay_s, lambda: self._ready.append(handle))
+            handle.timer = Timer(self.instance, delay_s, lambda: self._ready.append(handle))
         else:
             self._ready.append(handle)
         return handle
@@ -204,12 +192,7 @@ class Loop(asyncio.AbstractEventLoop):
         return Future(next(self._future_numbers), self)
 
     def create_task(
-        self,
-        coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
-        *,
-        name: object = None,
-        context: contextvars.Context | None = None,
-        **options: Any,
+        self, coro: Coro[T], *, name: object = None, context: Context = None, **options: Any
     ) -> asyncio.Task[T]:
         ordering.refuse_disorder(self)
         number = next(self._task_numbers)  # not that of futures: their count differs between versions of asyncio

@@ -27,17 +27,18 @@ class Markers:
         self._side_effects = 0
         self.batch: events.Batch | None = None
 
-    def record(self, name: str, details: str | None) -> None:
+    def record(self, name: str, details: str | None, *, counts: bool = True) -> None:
         attributes = {"markerName": name} | ({} if details is None else {"details": details})
-        self._outbox.add(swf.Decision("RecordMarker", attributes))
+        self._outbox.add(swf.Decision("RecordMarker", attributes), counts=counts)
 
     def patched(self, name: str) -> bool:
         """Whether the code under patch ``name`` runs: where history says so, and in every decision that is new."""
         if name not in self._patches:
             recorded = name in self._recorded_patches
-            self._patches[name] = recorded or self._record() is None
-            if self._patches[name] and not recorded:
-                self.record(events.PATCH_MARKER, name)
+            new = not recorded and self._record() is None
+            if new:  # not counted: replay does not ask for it again
+                self.record(events.PATCH_MARKER, name, counts=False)
+            self._patches[name] = recorded or new
         return self._patches[name]
 
     def side_effect(self, evaluate: Callable[[], str]) -> str:
@@ -53,7 +54,7 @@ class Markers:
             details = next((text for text in found if text.startswith(head)), "")
             if not details:
                 raise errors.NonDeterminism(f"history has no value of side effect {self._side_effects}")
-            self.record(SIDE_EFFECT_MARKER, details)
+            self.record(SIDE_EFFECT_MARKER, details, counts=not details.startswith(head + _TOO_LARGE))
         value = details.removeprefix(head)
         if value.startswith(_TOO_LARGE):
             raise errors.PayloadTooLarge.of("details", int(value[1:]), limits.MOST_TEXT)
@@ -65,7 +66,7 @@ class Markers:
             self.record(SIDE_EFFECT_MARKER, details)
         except errors.PayloadTooLarge as error:  # that is what replay must hear again
             details = f"{head}{_TOO_LARGE}{error.size}"
-            self.record(SIDE_EFFECT_MARKER, details)
+            self.record(SIDE_EFFECT_MARKER, details, counts=False)
         return details
 
     def _record(self) -> list[swf.HistoryEvent] | None:

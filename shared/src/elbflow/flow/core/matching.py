@@ -30,11 +30,11 @@ def match(replayed: Sequence[commands.Command], batch: events.Batch, where: Call
 
 def _same(decision: swf.Decision, event: swf.HistoryEvent) -> bool:
     form = forms.FORMS[decision.type]
-    if event.type == f"{decision.type}Failed":
-        compared = form.names
-    elif event.type in form.success:
+    if event.type in form.success:
         foreign = decision.type == "ContinueAsNewWorkflowExecution" and event.type == "WorkflowExecutionCompleted"
         compared = [] if foreign else form.names + form.attributes
+    elif event.type == f"{decision.type}Failed":
+        compared = form.names
     else:
         return False
     for name in compared:

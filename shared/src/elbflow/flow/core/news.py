@@ -50,11 +50,9 @@ def _timer_fired(instance: Instance, event: swf.HistoryEvent) -> None:
 def _start_timer_failed(instance: Instance, event: swf.HistoryEvent) -> None:
     timer = instance.timers.get(str(event.attributes.get("timerId")))
     cause = str(event.attributes.get("cause"))
-    if timer is None or instance.main is None:
+    if timer is None or instance.main is None or timer.refused(cause):
         return
-    if cause == "TIMER_CREATION_RATE_EXCEEDED":
-        timer.refused()
-    elif instance.main.done():
+    if instance.main.done():
         instance.close_retry_refused = True  # neither close nor timer: the next stimulus will try again
     else:
         instance.refuse(errors.TimerRefused(cause))

@@ -37,7 +37,8 @@ class Succession:
         """Whether the run, which has come to rest, ends here."""
         if self._carry is None or run.cancel_requested or run.history_length < min(self._events, LAST_MARGIN):
             return False
-        at_rest = run.unfinished == 0 and not any(map(len, run.queues)) and not run.outbox.concerns_others()
+        unread = any(map(len, run.queues)) or (run.kept_signals and run.history_length < HARD_MARGIN)
+        at_rest = run.unfinished == 0 and not unread and not run.concerns_others()
         return at_rest or run.history_length >= LAST_MARGIN
 
     def is_overdue(self, run: Instance) -> bool:

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import structlog
+
 from elbflow import swf
-from elbflow.flow import guards
+from elbflow.flow import guards, watchdog
 from elbflow.flow.core import decide
 from elbflow.flow.metrics import Metrics
 from elbflow.flow.sticky import weight
 
 _OBJECTS_PER_DECISION = 50
+_CHARACTERS_PER_DECISION = 2_500
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """A run and what it weighs. It belongs to the cache or to one decision, never to both."""
+    """A run and what it weighs. It belongs to the cache or to one decision, never to both.
+
+    ``budget_s`` is what closing it may take (see :mod:`elbflow.flow.watchdog`).
+    """
 
     run: decide.Run
+    budget_s: float = watchdog.BUDGET_S
     bytes: int = 0
     _until_weighed: int = 0
 
@@ -30,10 +40,26 @@ class Held:
             self._until_weighed = objects // _OBJECTS_PER_DECISION
         return self.bytes
 
+    def took(self, news: Iterable[swf.HistoryEvent]) -> None:
+        """Count what ``news`` brought until it is weighed anew, which is the sooner the more that is."""
+        brought = sum(len(text) for event in news for text in event.attributes.values() if isinstance(text, str))
+        self.bytes += brought
+        self._until_weighed -= brought // _CHARACTERS_PER_DECISION
+
     def close(self) -> None:
-        """Unwind the workflow; its cleanup runs without effect, and is guarded as all workflow code."""
-        with guards.guarded():
-            self.run.close()
+        """Unwind the workflow; its cleanup runs without effect, guarded and watched as all workflow code.
+
+        What does not unwind within its time is let go.
+        """
+        instance = self.run.instance
+        if instance is None:
+            return
+        run_id, name = instance.execution.run_id, instance.definition.type.name
+        try:
+            with watchdog.watched(run_id, name, budget_s=self.budget_s), guards.guarded():
+                self.run.close()
+        except watchdog.DecisionStuck as error:  # nothing of a closed run has an effect: the caller goes on
+            _log.error("run_not_unwound", error=repr(error.__cause__), workflow_type=name, run_id=run_id)
 
 
 class Cache:
@@ -44,6 +70,7 @@ class Cache:
         self._metrics = metrics
         self._held: collections.OrderedDict[swf.Execution, Held] = collections.OrderedDict()
         self._bytes = 0
+        self._weighs_all = True
 
     def __len__(self) -> int:
         return len(self._held)
@@ -69,8 +96,14 @@ class Cache:
         return held
 
     def fits(self, held: Held) -> bool:
-        """Whether there is a place for ``held``, if all others had to go."""
-        return held.weigh() <= self._most_bytes
+        """Whether there is a place for ``held``, if all others had to go. What cannot be weighed has none."""
+        try:
+            return held.weigh() <= self._most_bytes
+        except Exception as error:  # weighing looks at the workflow's own objects, which may do anything
+            if self._weighs_all:
+                self._weighs_all = False
+                _log.debug("run_not_weighed", error=repr(error))
+            return False
 
     def put(self, execution: swf.Execution, held: Held) -> None:
         """Keep ``held``, whose answer SWF has just accepted; evict others for it.

@@ -17,6 +17,7 @@ from elbflow.flow.metrics import Metrics
 from elbflow.flow.sticky.affinity import Affinity
 from elbflow.flow.sticky.cache import Cache, Held
 from elbflow.flow.sticky.history import History
+from elbflow.flow.sticky.in_flight import InFlight
 
 _log = structlog.get_logger(__name__)
 
@@ -34,7 +35,10 @@ class Answer:
 
 
 class Decider:
-    """Decides tasks of the given workflows. ``cache`` None means: by full replay always."""
+    """Decides tasks of the given workflows. ``cache`` None means: by full replay always.
+
+    Whoever sends an answer does so ``in_flight``, so that the next task finds the run that gave it.
+    """
 
     def __init__(
         self,
@@ -56,6 +60,7 @@ class Decider:
         self._clock = clock
         self._rng = rng
         self._metrics = metrics
+        self.in_flight = InFlight()
 
     async def decide(self, task: swf.DecisionTask, history: History, *, on_own_list: bool) -> Answer:
         """Decide ``task``. Raises the errors of SWF while fetching, and defects of the workflow's code.
@@ -68,6 +73,7 @@ class Decider:
         held = None
         self._affinity.learn(task, on_own_list=on_own_list)
         if self._cache is not None and task.previous_started_event_id:
+            await self.in_flight.settled(task.execution, task.previous_started_event_id)
             held = self._cache.take(task.execution, task.previous_started_event_id)
             self._metrics.cache_lookups.labels("miss" if held is None else "hit").inc()
         decided = None if held is None else await self._continued(task, held, history, on_own_list=on_own_list)
@@ -81,8 +87,10 @@ class Decider:
         """The decision of a run in memory; None when it does not fit the news, and then it is closed."""
         try:
             events = await history.brought()
+            news = [event for event in events if event.id > held.run.started_id]
             if not on_own_list:
-                self._affinity.missed([event for event in events if event.id > held.run.started_id])
+                self._affinity.missed(news)
+            held.took(news)
             return self._timed(task, held.run, events)
         except (swf.SwfError, watchdog.DecisionStuck):
             held.close()
@@ -97,7 +105,7 @@ class Decider:
 
     async def _replayed(self, task: swf.DecisionTask, found: definition.WorkflowDefinition, history: History) -> Answer:
         events = await history.whole()
-        held = Held(core.Run(found.cls, task.execution))
+        held = Held(core.Run(found.cls, task.execution), self._budget_s)
         try:
             return Answer(self._timed(task, held.run, events), held)
         except BaseException:

@@ -23,7 +23,7 @@ class Sticky:
 
     bytes: int = 64 << 20
     schedule_to_start: timedelta = timedelta(seconds=5)
-    audit_share: float = 0.01
+    audit_share: float = 0.005
     slots: int | None = None
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """How much memory a run in memory keeps: what its workflow can reach, added up (bytes).
 
-The walk counts the workflow's own objects and whatever its tasks hold, as the garbage collector sees them. It stops at
-what all runs share (classes, functions, modules, this runtime's definitions and codecs).
+The walk counts the workflow's own objects and whatever its tasks and its functions hold, as the garbage collector sees
+them. It stops at what all runs share (classes, code, modules, this runtime's definitions and codecs).
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ _LOOP_ITEM = 500
 
 _SHARED: tuple[Any, ...] = (
     type,
-    types.FunctionType,
     types.BuiltinFunctionType,
     types.ModuleType,
     types.CodeType,
@@ -60,7 +59,10 @@ def bytes_of(run: decide.Run) -> tuple[int, int]:
         total += _size(item)
         if len(seen) > MOST_OBJECTS:
             return TOO_HEAVY, len(seen)
-        waiting += gc.get_referents(item)
+        if type(item) is types.FunctionType:
+            waiting += (item.__closure__, item.__defaults__, item.__kwdefaults__)
+        else:
+            waiting += gc.get_referents(item)
     return total, len(seen)
 
 
