@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import engine_figures as figures
@@ -30,7 +28,7 @@ Program = Callable[[Run], Sequence[Figure]]
 
 
 def main(document: str | None, program: Program) -> int:
-    """Run ``program`` on one core and print its figures; with ``--results`` they go to a file there too.
+    """Run ``program`` on one core and print its figures.
 
     Always 0: figures are read, not asserted.
     """
@@ -43,16 +41,11 @@ def main(document: str | None, program: Program) -> int:
     found = program(Run(options.quick, venvs(options)))
     figures.say(f"\n{figures.machine()}; {time.monotonic() - began:.0f} s\n")
     figures.say(figures.table(map(str, found)))
-    if options.results is not None:
-        options.results.mkdir(parents=True, exist_ok=True)
-        rows = ",\n".join(json.dumps(asdict(figure)) for figure in found)
-        (options.results / f"{Path(sys.argv[0]).stem}.json").write_text(f"[\n{rows}\n]\n")
     return 0
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="small, not pinned: shows that it runs, not how fast")
-    parser.add_argument("--results", type=Path, metavar="DIR", help="write the figures there")
     for name, variable in VENVS.items():
         parser.add_argument(
             f"--{name}",

@@ -238,3 +238,14 @@ async def test_outside_of_decisions_nothing_changes() -> None:
     assert [task.result() for task in done] == [5]
     assert not pending
     assert [await step for step in asyncio.as_completed({asyncio.sleep(0, 6)})] == [6]
+
+
+def test_a_stand_in_left_behind_by_an_interrupt_is_not_taken_for_the_function(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with guards.guarded():
+        left_behind = time.monotonic
+    monkeypatch.setattr(time, "monotonic", left_behind)
+    with guards.guarded():
+        pass
+    assert left_behind() > 0

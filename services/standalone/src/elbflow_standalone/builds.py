@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 
-from elbflow import errors, swf
+from elbflow import errors
 from elbflow.flow import definition
 
 GROUP = "elbflow.workflows"
@@ -42,11 +42,6 @@ def named(classes: Iterable[type], name: str) -> type:
         there = ", ".join(sorted(definition.definition(one).signature.name for one in known))
         raise NoSuchWorkflows(f"{len(found)} workflows of this build are called {name}; there are {there}")
     return found[0]
-
-
-def of_type(classes: Iterable[type], kind: swf.TypeId) -> type | None:
-    """The class of a workflow type, if there is one."""
-    return next((one for one in classes if definition.definition(one).type == kind), None)
 
 
 def _at(place: str) -> list[type]:

@@ -50,6 +50,13 @@ class ChildHandle(Generic[Out]):
         """Ask the child to cancel itself; see :meth:`flow.ExternalHandle.request_cancel`."""
         await self._other().request_cancel()
 
+    async def _result_or_cancel(self) -> Out:
+        try:
+            return await self.result()
+        except asyncio.CancelledError:
+            context.unless_closing(self._child.cancel)
+            raise
+
     def _other(self) -> messages.ExternalHandle:
         context.current()
         if self._child.outcome.done():  # its id may be somebody else's by now
@@ -78,7 +85,21 @@ async def start_child(
     Raises :class:`errors.ChildNotStarted`, :class:`errors.PayloadTooLarge`. Cancelled here, the child is not started,
     or asked to cancel as soon as it has been.
     """
-    child = _ask(signature, value, workflow_id, tags, task_list, child_policy, priority, execution_timeout)
+    attributes: dict[str, swf.Json] = {
+        "workflowType": {"name": signature.name, "version": signature.version},
+        "workflowId": workflow_id,
+        "input": codec.encode(value, signature.input_type, field="input"),
+        "executionStartToCloseTimeout": _seconds(execution_timeout or signature.execution_timeout),
+        "taskStartToCloseTimeout": _seconds(signature.decision_timeout),
+        "childPolicy": child_policy or signature.child_policy,
+    }
+    if tags:
+        attributes["tagList"] = list(tags)
+    if task_list is not None:
+        attributes["taskList"] = {"name": task_list}
+    if priority is not None:
+        attributes["taskPriority"] = str(priority)
+    child = Child(context.current(), attributes)
     await outcome_of(asyncio.shield(child.started), child.cancel)
     return ChildHandle(child, signature)
 
@@ -99,44 +120,17 @@ async def run_child(
 
     Cancelled here, the awaiting code goes on at once and the child is asked to cancel; its outcome is not seen.
     """
-    child = _ask(signature, value, workflow_id, tags, task_list, child_policy, priority, execution_timeout)
-    await outcome_of(asyncio.shield(child.started), child.cancel)
-    return await _cancelling(ChildHandle(child, signature), child)
-
-
-async def _cancelling(handle: ChildHandle[Out], child: Child) -> Out:
-    try:
-        return await handle.result()
-    except asyncio.CancelledError:
-        context.unless_closing(child.cancel)
-        raise
-
-
-def _ask(
-    signature: WorkflowSignature[In, Out],
-    value: In,
-    workflow_id: str,
-    tags: Sequence[str],
-    task_list: str | None,
-    child_policy: ChildPolicy | None,
-    priority: int | None,
-    execution_timeout: timedelta | None,
-) -> Child:
-    attributes: dict[str, swf.Json] = {
-        "workflowType": {"name": signature.name, "version": signature.version},
-        "workflowId": workflow_id,
-        "input": codec.encode(value, signature.input_type, field="input"),
-        "executionStartToCloseTimeout": _seconds(execution_timeout or signature.execution_timeout),
-        "taskStartToCloseTimeout": _seconds(signature.decision_timeout),
-        "childPolicy": child_policy or signature.child_policy,
-    }
-    if tags:
-        attributes["tagList"] = list(tags)
-    if task_list is not None:
-        attributes["taskList"] = {"name": task_list}
-    if priority is not None:
-        attributes["taskPriority"] = str(priority)
-    return Child(context.current(), attributes)
+    handle = await start_child(
+        signature,
+        value,
+        workflow_id=workflow_id,
+        tags=tags,
+        task_list=task_list,
+        child_policy=child_policy,
+        priority=priority,
+        execution_timeout=execution_timeout,
+    )
+    return await handle._result_or_cancel()
 
 
 def _seconds(limit: timedelta) -> str:

@@ -60,7 +60,7 @@ class DecisionWorker:
         self._service = service
         self._scheduler = scheduler
         self._task_list = swf.TaskList(swf.TaskKind.DECISION, domain, task_list)
-        self._definitions = {found.type: found for found in map(definition.definition, workflows)}
+        self._definitions = definition.by_type(workflows)
         for found in self._definitions.values():
             inspection.check(found.cls)  # once more: now the functions defined below the class are there too
         self._identity = identity

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
 
@@ -112,6 +112,11 @@ def definition(workflow_class: type) -> WorkflowDefinition:
     if not isinstance(found, WorkflowDefinition):
         raise TypeError(f"{workflow_class.__qualname__} is not decorated with flow.workflow")
     return found
+
+
+def by_type(workflow_classes: Iterable[type]) -> dict[swf.TypeId, WorkflowDefinition]:
+    """The definitions of decorated classes by workflow type; TypeError for a class that is none."""
+    return {found.type: found for found in map(definition, workflow_classes)}
 
 
 def _signals(cls: type) -> dict[str, tuple[str, SignalSignature[Any]]]:

@@ -88,8 +88,7 @@ async def _listed(
     service: swf.Service, domain: str, workflow_classes: Sequence[type], closed: int
 ) -> list[swf.ExecutionInfo]:
     rows = list(await service.list_open_workflow_executions(domain))
-    for one in workflow_classes if closed > 0 else ():
-        kind = definition.definition(one).type
+    for kind in definition.by_type(workflow_classes) if closed > 0 else ():
         try:
             rows += await service.list_closed_workflow_executions(domain, workflow_type=kind, limit=closed)
         except swf.UnknownResource:
@@ -101,7 +100,7 @@ async def _examine(
     service: swf.Service, domain: str, workflow_classes: Sequence[type], info: swf.ExecutionInfo
 ) -> Examined:
     kind, name = info.workflow_type, f"{info.execution.workflow_id} {info.execution.run_id}"
-    if kind not in {definition.definition(one).type for one in workflow_classes}:
+    if kind not in definition.by_type(workflow_classes):
         return Examined(info, Verdict(name, kind.name, kind.version, known=False))
     history = await download(service, domain, info.execution.workflow_id, info.execution.run_id)
     if history is None:

@@ -55,7 +55,9 @@ class _Module:
         now = self._pick(self._space)
         if now != self._before:
             self._before = now
-            self._found.update(zip(self._found, now, strict=False))
+            for name, function in zip(self._found, now, strict=False):
+                if function is not self._stand_ins[name]:  # left behind by an interrupt: it would call itself for ever
+                    self._found[name] = function
         self._space.update(self._stand_ins)
 
     def take_down(self) -> None:

@@ -85,10 +85,10 @@ def examine(workflow_classes: Iterable[type], history: History, name: str) -> Ve
         kind = history.type
     except errors.PayloadMismatch as error:
         return Verdict(name, events=len(history.events), error=error)
-    found = {definition.definition(one).type: one for one in workflow_classes}.get(kind)
+    found = definition.by_type(workflow_classes).get(kind)
     if found is None:
         return _verdict(name, history, known=False)
-    return judge(found, history, name)
+    return judge(found.cls, history, name)
 
 
 def judge(workflow_class: type, history: History, name: str) -> Verdict:

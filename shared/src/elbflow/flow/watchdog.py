@@ -111,15 +111,6 @@ class Watchdog:
         if decision.stopped:
             raise DecisionStuck
 
-    def problem(self) -> str | None:
-        """None while no decision is over its budget, else a sentence for ``/readyz`` (asked from another thread)."""
-        now_s = self._monotonic()
-        for decision in tuple(self._open.values()):
-            late_s = now_s - decision.began_s
-            if late_s > decision.budget_s:
-                return f"the decision of {decision.workflow_type} run {decision.run} has taken {late_s:.1f} s"
-        return None
-
     def look(self) -> None:
         """One round: report decisions over budget, stop those over the limit."""
         now_s = self._monotonic()
@@ -213,4 +204,3 @@ def _raise_in(thread: int, error: type[BaseException] | None) -> None:
 
 _shared = Watchdog()
 watched = _shared.watched
-problem = _shared.problem

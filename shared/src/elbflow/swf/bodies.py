@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+import orjson
 from botocore.parsers import ResponseParserError
 
 _OK = 200
@@ -15,7 +15,7 @@ def check(status: int, body: bytes) -> None:
     if status != _OK or not body:
         return
     try:
-        members = json.loads(body)
+        members = orjson.loads(body)
     except ValueError as error:
         raise ResponseParserError(f"the answer is no JSON: {body[:80]!r}") from error
     if not isinstance(members, dict):

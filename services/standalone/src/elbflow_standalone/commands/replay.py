@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from elbflow import errors
-from elbflow.flow import debugging
+from elbflow.flow import debugging, definition
 from elbflow.flow.recordings import History, read_history
 from elbflow.flow.replay import Verdict, judge
 from elbflow_standalone import builds, commands
@@ -91,13 +91,13 @@ def _workflow(arguments: argparse.Namespace, history: History) -> type:
     known = builds.load(arguments.workflows)
     if arguments.workflow is not None:
         return builds.named(known, arguments.workflow)
-    found = builds.of_type(known, history.type)
+    found = definition.by_type(known).get(history.type)
     if found is None:
         raise builds.NoSuchWorkflows(
             f"this build has no workflow {history.type.name} {history.type.version}; "
             "name its module with --workflows, or another workflow of this build with --workflow"
         )
-    return found
+    return found.cls
 
 
 def _debug(workflow_class: type, history: History, decision: int | None) -> int:

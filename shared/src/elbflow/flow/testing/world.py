@@ -56,7 +56,7 @@ class World:
     def __post_init__(self) -> None:
         self.loop = VirtualLoop(lambda: self.now)  # type: ignore[abstract]  # no I/O, no threads
         self.worker = Worker(self.known, self.loop)
-        self._types = {found.type: found for found in map(definition.definition, self.workflows)}
+        self._types = definition.by_type(self.workflows)
 
     def start(
         self, kind: swf.TypeId, workflow_id: str, input_: str | None, settings: Mapping[str, swf.Json]
