@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Make this machine ready for elbflow: system programs, then .venv with pinned packages and our own, editable.
 # Does nothing, quickly, when nothing changed since the last time. PYTHON names the interpreter (default python3).
-# "setup.sh tests" also provides the browser in which the engine's console is tested, and promtool for the alert rules.
+# "setup.sh tests" also provides the browser in which the engine's console is tested, PostgreSQL for the store's tests,
+# and promtool for the alert rules.
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH="$PATH:/usr/sbin:/sbin" # where Debian keeps haproxy; not in the PATH of ordinary users
@@ -68,6 +69,26 @@ install_browser() {
     fi
 }
 
+has_postgresql() {
+    command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+}
+
+# The programs alone: the tests start servers of their own, in temporary directories and without ports.
+install_postgresql() {
+    has_postgresql && return
+    if ((EUID == 0)) && command -v apt-get >/dev/null; then
+        say "installing postgresql with apt-get, without a cluster"
+        if [[ ! -e /etc/postgresql-common/createcluster.conf ]]; then
+            mkdir -p /etc/postgresql-common
+            echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
+        fi
+        apt_install postgresql
+    else
+        say "no PostgreSQL here: tests of the store on PostgreSQL will be skipped"
+        say "to run them, install it (Debian: apt-get install postgresql)"
+    fi
+}
+
 # The program alone: the package would start a Prometheus.
 install_promtool() {
     command -v promtool >/dev/null || [[ -x $venv/bin/promtool ]] && return
@@ -128,6 +149,7 @@ install_python_packages() {
 install_system_packages
 if [[ ${1:-} == tests ]]; then
     install_browser
+    install_postgresql
 fi
 check_python
 install_python_packages

@@ -41,6 +41,8 @@ def _loop_guard() -> BlockBuster:
         # Asks for the working directory, once per engine; migrations are set-up, before anything is served.
         function.can_block_in("sqlalchemy/dialects/sqlite/pysqlite.py", {"create_connect_args"})
         function.can_block_in("elbflow/store/schema.py", {"migrate", "_upgrade"})
+        # Looks for a password file and the like, once per connection.
+        function.can_block_in("asyncpg/connect_utils.py", {"_parse_connect_arguments", "_parse_connect_dsn_and_args"})
     return guard
 
 

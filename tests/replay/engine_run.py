@@ -42,6 +42,7 @@ class Cloud:
             activities.listener_authorize_certificates: lambda key, ports: ("certificate-policy",),
             activities.listener_authorize_ingress: lambda key, ports: ports,
             activities.persist_attributes: lambda key, attributes: 2,
+            activities.persist_security_groups: lambda key, groups: 2,
             activities.lookup_document: lambda key, vm: document.LoadBalancerDocument(key, 1, "a"),
             activities.lookup_vms: lambda key: tuple(ServingVm(vm) for vm in VMS),
             activities.update_instance_status: lambda key, vm, report: False,

@@ -25,7 +25,11 @@ BALANCER = workflows.LoadBalancerInput(KEY)
 LISTENERS = workflows.ListenersInput(KEY, (80, 443))
 ZONES = workflows.ZonesInput(KEY, ("local-1a", "local-1b"))
 CREATION = workflows.CreateLoadBalancerInput(KEY, zones=("local-1a", "local-1b"), ports=(80, 443))
+CERTIFICATE = workflows.CertificateInput(KEY, 443, "arn:new", "arn:old")
 LOGGED = workflows.AttributesInput(KEY, document.Attributes(access_log_enabled=True, access_log_bucket="logs"))
+GROUPS = workflows.SecurityGroupsInput(
+    KEY, (document.SecurityGroup("sg-1", "web"), document.SecurityGroup("sg-2", "db"))
+)
 CROSS_ZONE = workflows.AttributesInput(KEY, document.Attributes(cross_zone=True))
 
 Case = Callable[[], EngineRun]
@@ -185,6 +189,18 @@ CASES: dict[type, dict[str, Case]] = {
         "fails": fails_at(build.DeleteLoadBalancerListeners, LISTENERS, activities.listener_revoke_ingress),
         "cancelled": cancelled_at(build.DeleteLoadBalancerListeners, LISTENERS, activities.listener_revoke_ingress),
     },
+    build.SetLoadBalancerListenerSSLCertificate: {
+        "succeeds": succeeds(build.SetLoadBalancerListenerSSLCertificate, CERTIFICATE),
+        "fails": fails_at(
+            build.SetLoadBalancerListenerSSLCertificate, CERTIFICATE, activities.listener_certificate_commit
+        ),
+        "permission_stays": fails_at(
+            build.SetLoadBalancerListenerSSLCertificate, CERTIFICATE, activities.listener_revoke_certificates
+        ),
+        "cancelled": cancelled_at(
+            build.SetLoadBalancerListenerSSLCertificate, CERTIFICATE, activities.listener_authorize_certificates
+        ),
+    },
     build.EnableAvailabilityZone: {
         "succeeds": succeeds(build.EnableAvailabilityZone, ZONES),
         "fails": fails_at(build.EnableAvailabilityZone, ZONES, activities.enable_zones_reset_backends),
@@ -200,6 +216,11 @@ CASES: dict[type, dict[str, Case]] = {
         "succeeds_without_log": succeeds(build.ModifyLoadBalancerAttributes, CROSS_ZONE),
         "fails": fails_at(build.ModifyLoadBalancerAttributes, LOGGED, activities.persist_attributes),
         "cancelled": cancelled_at(build.ModifyLoadBalancerAttributes, LOGGED, activities.persist_attributes),
+    },
+    build.ApplySecurityGroups: {
+        "succeeds": succeeds(build.ApplySecurityGroups, GROUPS),
+        "fails": fails_at(build.ApplySecurityGroups, GROUPS, activities.persist_security_groups),
+        "cancelled": cancelled_at(build.ApplySecurityGroups, GROUPS, activities.apply_security_groups),
     },
     build.UpdateLoadBalancer: {
         "continues": succeeds(build.UpdateLoadBalancer, BALANCER),

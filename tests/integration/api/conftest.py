@@ -18,6 +18,7 @@ import pytest
 import structlog
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from tests.integration import postgresql
 from tests.integration.api.shop import Shop, workers
 
 from elbflow import flow, store, swf
@@ -25,9 +26,20 @@ from elbflow.contract import document, names, workflows
 from elbflow_api import orders, running, settings
 from elbflow_engine import embedded
 
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+BOTH = (SQLITE, POSTGRESQL)
+
 ACCOUNT = "123456789012"
 KEY = store.AccessKey("AKIAELBFLOWTESTS0001", "secret-of-the-tests", ACCOUNT)
 OTHER_KEY = store.AccessKey("AKIAELBFLOWTESTS0002", "secret-of-others", "210987654321")
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "000000000000",
+    "AWS_SECRET_ACCESS_KEY": "unused",
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+"""Keys for the SWF client; nothing of the machine's own configuration is read."""
 
 
 @functools.cache
@@ -44,14 +56,17 @@ def code(caught: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
 class Elb:
     """boto3's client, called from the loop without blocking it."""
 
-    def __init__(self, url: str, access_key_id: str, secret: str) -> None:
+    def __init__(
+        self, url: str, access_key_id: str, secret: str, token: str | None = None, *, region: str = "us-east-1"
+    ) -> None:
         self.url = url
         self.boto: Any = _session().client(
             "elb",
             endpoint_url=url,
-            region_name="us-east-1",
+            region_name=region,
             aws_access_key_id=access_key_id,
             aws_secret_access_key=secret,
+            aws_session_token=token,
             config=Config(
                 retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=30, parameter_validation=False
             ),
@@ -165,8 +180,27 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A module that says ``DATABASES = BOTH`` runs on PostgreSQL too; what storage has no part in runs once."""
+    if "database" in metafunc.fixturenames:
+        chosen: tuple[str, ...] = getattr(metafunc.module, "DATABASES", (SQLITE,))
+        metafunc.parametrize("database", chosen, indirect=True)
+
+
 @pytest.fixture
-def store_url(empty_store: Path, tmp_path: Path) -> str:
+def database(request: pytest.FixtureRequest) -> postgresql.Server | None:
+    """The server to keep the store on; None for a file."""
+    if request.param == SQLITE:
+        return None
+    server: postgresql.Server = request.getfixturevalue("postgresql_server")
+    return server
+
+
+@pytest.fixture
+async def store_url(database: postgresql.Server | None, empty_store: Path, tmp_path: Path) -> str:
+    """A migrated and empty store."""
+    if database is not None:
+        return await database.emptied_database()
     path = tmp_path / "store.sqlite"
     shutil.copy(empty_store, path)
     return f"sqlite+aiosqlite:///{path}"
@@ -210,14 +244,7 @@ def plain_logs() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys for the SWF client; nothing of the machine's own configuration is read."""
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "000000000000",
-        "AWS_SECRET_ACCESS_KEY": "unused",
-        "AWS_CONFIG_FILE": "/dev/null",
-        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }.items():
+    for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
 
 

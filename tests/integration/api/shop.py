@@ -61,6 +61,19 @@ class DeleteListeners:
         return DONE
 
 
+@flow.workflow(workflows.SET_CERTIFICATE)
+class SetCertificate:
+    async def run(self, request: workflows.CertificateInput) -> workflows.Outcome:
+        try:
+            await activities.listener_certificate_commit(request.key)
+        except flow.ActivityError as error:
+            await activities.listener_certificate_rollback(
+                request.key, request.port, request.certificate_arn, request.former_arn
+            )
+            return _failed(error)
+        return DONE
+
+
 @flow.workflow(workflows.ENABLE_ZONE)
 class EnableZone:
     async def run(self, request: workflows.ZonesInput) -> workflows.Outcome:
@@ -86,6 +99,17 @@ class ModifyAttributes:
         return DONE
 
 
+@flow.workflow(workflows.APPLY_SECURITY_GROUPS)
+class ApplySecurityGroups:
+    async def run(self, request: workflows.SecurityGroupsInput) -> workflows.Outcome:
+        try:
+            await activities.apply_security_groups(request.key, request.groups)
+        except flow.ActivityError as error:
+            return _failed(error)
+        await activities.persist_security_groups(request.key, request.groups)
+        return DONE
+
+
 @flow.workflow(workflows.UPDATE_LOAD_BALANCER)
 class Update:
     """Takes signals until it is cancelled; its history is what tests look at."""
@@ -98,7 +122,18 @@ class Update:
         flow.set_state(generation)
 
 
-WORKFLOWS = (Create, Delete, CreateListeners, DeleteListeners, EnableZone, DisableZone, ModifyAttributes, Update)
+WORKFLOWS = (
+    Create,
+    Delete,
+    CreateListeners,
+    DeleteListeners,
+    SetCertificate,
+    EnableZone,
+    DisableZone,
+    ModifyAttributes,
+    ApplySecurityGroups,
+    Update,
+)
 
 
 class Shop:
@@ -124,7 +159,11 @@ class Shop:
         registry.bind(activities.listener_authorize_ingress, self.authorize)
         registry.bind(activities.listener_revoke_ingress, self.revoke)
         registry.bind(activities.listener_rollback, self.rollback_listeners)
+        registry.bind(activities.listener_certificate_commit, self.commit_certificate)
+        registry.bind(activities.listener_certificate_rollback, self.rollback_certificate)
         registry.bind(activities.persist_attributes, self.persist_attributes)
+        registry.bind(activities.apply_security_groups, self.apply_security_groups)
+        registry.bind(activities.persist_security_groups, self.persist_security_groups)
         return registry
 
     async def admission_control(self, key: document.LoadBalancerKey, zones: tuple[str, ...]) -> None:
@@ -171,11 +210,34 @@ class Shop:
             lb = await tx.load_balancers.get(key)
             await tx.load_balancers.delete_listeners(lb.id, ports)
 
+    async def commit_certificate(self, key: document.LoadBalancerKey) -> None:
+        await self._gate("commit_certificate", key)
+
+    async def rollback_certificate(
+        self, key: document.LoadBalancerKey, port: int, arn: str, former_arn: str | None
+    ) -> None:
+        async with self._db.transaction() as tx:
+            lb = await tx.load_balancers.get(key)
+            await tx.load_balancers.set_listener_certificate(lb.id, port, former_arn)
+
     async def persist_attributes(self, key: document.LoadBalancerKey, attributes: document.Attributes) -> int:
         await self._gate("persist_attributes", key)
         async with self._db.transaction() as tx:
             lb = await tx.load_balancers.get(key)
             await tx.load_balancers.set_attributes(lb.id, attributes)
+        return lb.generation
+
+    async def apply_security_groups(
+        self, key: document.LoadBalancerKey, groups: tuple[document.SecurityGroup, ...]
+    ) -> None:
+        await self._gate("apply_security_groups", key)
+
+    async def persist_security_groups(
+        self, key: document.LoadBalancerKey, groups: tuple[document.SecurityGroup, ...]
+    ) -> int:
+        async with self._db.transaction() as tx:
+            lb = await tx.load_balancers.get(key)
+            await tx.load_balancers.set_security_groups(lb.id, groups)
         return lb.generation
 
     async def _gate(self, step: str, key: document.LoadBalancerKey) -> None:

@@ -7,11 +7,14 @@ from dataclasses import replace
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.integration.api.conftest import KEY, Elb, House, code
+from tests.integration.api.conftest import BOTH, KEY, Elb, House, code
 
 from elbflow import store
 from elbflow.contract import workflows
-from elbflow_api import orders
+from elbflow_api import dependencies, orders
+from elbflow_api.actions import create, delete
+
+DATABASES = BOTH
 
 CROSS_ZONE = {"CrossZoneLoadBalancing": {"Enabled": True}}
 PATIENT = {"ConnectionSettings": {"IdleTimeout": 120}}
@@ -84,3 +87,42 @@ async def _web(house: House) -> store.LoadBalancer:
     found = await house.load_balancer("web")
     assert found is not None
     return found
+
+
+async def test_a_deletion_waits_for_a_creation_that_began_since_it_looked(
+    house: House, elb: Elb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It saw an earlier load balancer of the name; the creation of the next one must not be cut off."""
+    await elb.create("web")
+    earlier = await _web(house)
+    await elb.delete_load_balancer(LoadBalancerName="web")
+
+    async def find(_call: dependencies.Call, _room: dependencies.Dependencies) -> store.LoadBalancer:
+        return earlier
+
+    monkeypatch.setattr(delete, "_find", find)
+    house.shop.hold["web"] = asyncio.Event()
+    creating = asyncio.create_task(elb.create("web"))
+    await house.first_open("CreateLoadBalancer")
+    deleting = asyncio.create_task(elb.delete_load_balancer(LoadBalancerName="web"))
+    await asyncio.sleep(0.2)
+    assert not deleting.done()
+    house.shop.hold.pop("web").set()
+    await asyncio.gather(creating, deleting)
+    assert await house.load_balancer("web") is None
+
+
+async def test_a_failed_creation_does_not_clear_away_the_next_one_with_its_row_id(house: House, elb: Elb) -> None:
+    house.shop.refuse["web"] = "There is no room"
+    with pytest.raises(ClientError, match="There is no room"):
+        await elb.create("web")
+    house.shop.refuse.clear()
+    house.shop.hold["web"] = asyncio.Event()
+    creating = asyncio.create_task(elb.create("web"))
+    await house.first_open("CreateLoadBalancer")
+    next_one = await _web(house)
+    room = house.api.endpoint._room
+    await create._clear_away(replace(next_one, created_at=next_one.created_at - 1), room)
+    house.shop.hold.pop("web").set()
+    await creating
+    assert (await _web(house)).state is store.LoadBalancerState.ACTIVE

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.integration.api.conftest import ACCOUNT, Elb, House, code
+from tests.integration.api.conftest import ACCOUNT, BOTH, Elb, House, code
 
 from elbflow import store
 from elbflow.contract import names, workflows
+
+DATABASES = BOTH
 
 TCP_25 = {"Protocol": "TCP", "LoadBalancerPort": 25, "InstanceProtocol": "TCP", "InstancePort": 2500}
 
@@ -186,8 +188,17 @@ async def test_health_of_some_instances(house: House, elb: Elb) -> None:
     assert health["InstanceStates"] == [
         {"InstanceId": "10.0.0.2", "State": "InService", "ReasonCode": "N/A", "Description": "N/A"}
     ]
+    foreign = await elb.describe_instance_health(LoadBalancerName="web", Instances=[{"InstanceId": "10.0.0.3"}])
+    assert foreign["InstanceStates"] == [
+        {
+            "InstanceId": "10.0.0.3",
+            "State": "OutOfService",
+            "ReasonCode": "Instance",
+            "Description": "Instance is not currently registered with the LoadBalancer.",
+        }
+    ]
     with pytest.raises(ClientError) as caught:
-        await elb.describe_instance_health(LoadBalancerName="web", Instances=[{"InstanceId": "10.0.0.3"}])
+        await elb.describe_instance_health(LoadBalancerName="web", Instances=[{"InstanceId": "i-0000000f"}])
     assert code(caught) == ("InvalidInstance", 400)
 
 

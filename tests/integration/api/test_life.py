@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.integration.api.conftest import ACCOUNT, KEY, OTHER_KEY, Elb, House, code, open_house
+from tests.integration.api.conftest import ACCOUNT, BOTH, KEY, OTHER_KEY, Elb, House, code, open_house
 
 from elbflow.contract import document, names
+from elbflow_api.rules import naming
+
+DATABASES = BOTH
 
 HTTP_80 = {"Protocol": "HTTP", "LoadBalancerPort": 80, "InstancePort": 8000}
 
@@ -24,6 +27,7 @@ async def test_create_describe_delete(house: House, elb: Elb) -> None:
         "LoadBalancerName": "web",
         "DNSName": created["DNSName"],
         "CanonicalHostedZoneName": created["DNSName"],
+        "CanonicalHostedZoneNameID": naming.hosted_zone_id("lb.elbflow.internal"),
         "ListenerDescriptions": [{"Listener": HTTP_80 | {"InstanceProtocol": "HTTP"}, "PolicyNames": []}],
         "Policies": {"AppCookieStickinessPolicies": [], "LBCookieStickinessPolicies": [], "OtherPolicies": []},
         "BackendServerDescriptions": [],
@@ -34,8 +38,8 @@ async def test_create_describe_delete(house: House, elb: Elb) -> None:
             "Target": "TCP:8000",
             "Interval": 30,
             "Timeout": 5,
-            "UnhealthyThreshold": 3,
-            "HealthyThreshold": 3,
+            "UnhealthyThreshold": 2,
+            "HealthyThreshold": 10,
         },
         "SourceSecurityGroup": {"OwnerAlias": "000000000000", "GroupName": f"euca-internal-{ACCOUNT}-web"},
         "SecurityGroups": [],

@@ -19,6 +19,7 @@ HTTPS = {
     "InstancePort": 8000,
     "SSLCertificateId": "arn:aws:iam::123456789012:server-certificate/shop",
 }
+TAG = {"Tags": [{"Key": "team"}]}
 CHECK = {"Target": "HTTP:80/", "Interval": 30, "Timeout": 5, "UnhealthyThreshold": 2, "HealthyThreshold": 2}
 
 
@@ -45,7 +46,8 @@ REFUSED: list[tuple[tuple[str, dict[str, Any]], tuple[str, int]]] = [
     (create(AvailabilityZones=[]), ("ValidationError", 400)),
     (create(AvailabilityZones=["mars-1a"]), ("ValidationError", 400)),
     (create(Scheme="internal"), ("InvalidScheme", 400)),
-    (create(Subnets=["subnet-1"]), ("SubnetNotFound", 400)),
+    (create(Subnets=["subnet-1"]), ("ValidationError", 400)),
+    (create(Subnets=["subnet-1"], AvailabilityZones=[]), ("SubnetNotFound", 400)),
     (create(SecurityGroups=["sg-1"]), ("InvalidConfigurationRequest", 409)),
     (create(Listeners=[HTTPS]), ("CertificateNotFound", 400)),
     (create(Listeners=[{**GOOD["Listeners"][0], "LoadBalancerPort": 22}]), ("ValidationError", 400)),  # type: ignore[dict-item]
@@ -67,7 +69,7 @@ REFUSED: list[tuple[tuple[str, dict[str, Any]], tuple[str, int]]] = [
     (attributes(AccessLog={"Enabled": True, "S3BucketName": "b"}), ("InvalidConfigurationRequest", 409)),
     (attributes(AdditionalAttributes=[{"Key": "x", "Value": "y"}]), ("LoadBalancerAttributeNotFound", 400)),
     (
-        attributes(AdditionalAttributes=[{"Key": "elb.http.desyncmitigationmode", "Value": "monitor"}]),
+        attributes(AdditionalAttributes=[{"Key": "elb.http.desyncmitigationmode", "Value": "lax"}]),
         ("InvalidConfigurationRequest", 409),
     ),
     (attributes(), ("ValidationError", 400)),
@@ -76,16 +78,77 @@ REFUSED: list[tuple[tuple[str, dict[str, Any]], tuple[str, int]]] = [
     (policy(CookieExpirationPeriod=-1), ("ValidationError", 400)),
     (policy(CookieExpirationPeriod=2**40), ("ValidationError", 400)),
     (("describe_load_balancers", {"PageSize": 401}), ("ValidationError", 400)),
-    (("describe_account_limits", {}), ("UnsupportedOperation", 400)),
+    (("describe_account_limits", {"PageSize": 401}), ("ValidationError", 400)),
+    (("describe_account_limits", {"Marker": "b3RoZXI="}), ("ValidationError", 400)),
+    (attributes(AccessLog={"Enabled": True}), ("InvalidConfigurationRequest", 409)),
+    (
+        attributes(AccessLog={"Enabled": True, "S3BucketName": "logs", "EmitInterval": 10}),
+        ("InvalidConfigurationRequest", 409),
+    ),
+    (attributes(AdditionalAttributes=[{"Value": "y"}]), ("LoadBalancerAttributeNotFound", 400)),
+    (("add_tags", {"LoadBalancerNames": ["web", "new"], "Tags": [{"Key": "a"}]}), ("ValidationError", 400)),
+    (("add_tags", {"LoadBalancerNames": [], "Tags": [{"Key": "a"}]}), ("ValidationError", 400)),
+    (("add_tags", {"LoadBalancerNames": ["web"], "Tags": []}), ("ValidationError", 400)),
+    (("add_tags", {"LoadBalancerNames": ["web"], "Tags": [{"Key": "a"}, {"Key": "a"}]}), ("DuplicateTagKeys", 400)),
+    (
+        ("add_tags", {"LoadBalancerNames": ["web"], "Tags": [{"Key": f"k{n}"} for n in range(51)]}),
+        ("TooManyTags", 400),
+    ),
+    (
+        ("add_tags", {"LoadBalancerNames": ["web"], "Tags": [{"Key": "aws:x"}]}),
+        ("InvalidConfigurationRequest", 409),
+    ),
+    (
+        ("remove_tags", {"LoadBalancerNames": ["web"], "Tags": [{"Key": "aws:x"}]}),
+        ("InvalidConfigurationRequest", 409),
+    ),
+    (("remove_tags", {"LoadBalancerNames": ["web"], "Tags": []}), ("ValidationError", 400)),
+    (
+        ("attach_load_balancer_to_subnets", {"LoadBalancerName": "web", "Subnets": ["subnet-1"]}),
+        ("InvalidConfigurationRequest", 409),
+    ),
+    (("attach_load_balancer_to_subnets", {"LoadBalancerName": "web", "Subnets": []}), ("ValidationError", 400)),
+    (
+        ("detach_load_balancer_from_subnets", {"LoadBalancerName": "web", "Subnets": ["subnet-1"]}),
+        ("InvalidConfigurationRequest", 409),
+    ),
+    (
+        ("apply_security_groups_to_load_balancer", {"LoadBalancerName": "web", "SecurityGroups": ["sg-1"]}),
+        ("InvalidConfigurationRequest", 409),
+    ),
+    (
+        (
+            "enable_availability_zones_for_load_balancer",
+            {"LoadBalancerName": "web", "AvailabilityZones": ["mars-1a"]},
+        ),
+        ("ValidationError", 400),
+    ),
+    (
+        ("enable_availability_zones_for_load_balancer", {"LoadBalancerName": "web", "AvailabilityZones": []}),
+        ("ValidationError", 400),
+    ),
     (
         ("create_app_cookie_stickiness_policy", {"LoadBalancerName": "web", "PolicyName": "p", "CookieName": "c\nd"}),
-        ("UnsupportedOperation", 400),
+        ("InvalidConfigurationRequest", 409),
+    ),
+    (
+        ("create_load_balancer_policy", {"LoadBalancerName": "web", "PolicyName": "p q", "PolicyTypeName": "x"}),
+        ("ValidationError", 400),
     ),
 ]
 
 ON_UNKNOWN: list[tuple[str, dict[str, Any]]] = [
+    ("apply_security_groups_to_load_balancer", {"SecurityGroups": ["sg-1"]}),
+    ("attach_load_balancer_to_subnets", {"Subnets": ["subnet-1"]}),
+    ("detach_load_balancer_from_subnets", {"Subnets": ["subnet-1"]}),
     ("configure_health_check", {"HealthCheck": CHECK}),
+    ("create_app_cookie_stickiness_policy", {"PolicyName": "p", "CookieName": "c"}),
     ("create_lb_cookie_stickiness_policy", {"PolicyName": "p"}),
+    ("create_load_balancer_policy", {"PolicyName": "p", "PolicyTypeName": "ProxyProtocolPolicyType"}),
+    ("delete_load_balancer_policy", {"PolicyName": "p"}),
+    ("describe_load_balancer_policies", {}),
+    ("set_load_balancer_listener_ssl_certificate", {"LoadBalancerPort": 443, "SSLCertificateId": "arn"}),
+    ("set_load_balancer_policies_for_backend_server", {"InstancePort": 80, "PolicyNames": []}),
     ("create_load_balancer_listeners", {"Listeners": GOOD["Listeners"]}),
     ("delete_load_balancer_listeners", {"LoadBalancerPorts": [80]}),
     ("deregister_instances_from_load_balancer", {"Instances": [{"InstanceId": "10.0.0.1"}]}),
@@ -117,6 +180,7 @@ async def test_every_operation_on_an_unknown_load_balancer(house: House) -> None
         with pytest.raises(ClientError, match="There is no ACTIVE Load Balancer named 'none'") as caught:
             await getattr(house.elb, operation)(LoadBalancerName="none", **given)
         assert code(caught) == ("LoadBalancerNotFound", 400), operation
-    with pytest.raises(ClientError) as caught:
-        await house.elb.describe_tags(LoadBalancerNames=["none"])
-    assert code(caught) == ("LoadBalancerNotFound", 400)
+    for operation, given in (("describe_tags", {}), ("add_tags", TAG), ("remove_tags", TAG)):
+        with pytest.raises(ClientError) as caught:
+            await getattr(house.elb, operation)(LoadBalancerNames=["none"], **given)
+        assert code(caught) == ("LoadBalancerNotFound", 400), operation

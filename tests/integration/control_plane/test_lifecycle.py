@@ -20,7 +20,7 @@ async def test_create_serve_delete(stack: Stack) -> None:
     assert {vm.applied_generation for vm in lb.vms} == {lb.generation}
     assert await stack.open_ids() == set(names.continuous_workflow_ids(KEY))
     for vm in stack.host.of("web"):
-        assert vm.applied[-1].health_check == document.HealthCheck("TCP:8000", 30, 5, 3, 3)
+        assert vm.applied[-1].health_check == document.HealthCheck("TCP:8000", 30, 5, 2, 10)
         assert [one.port for one in vm.applied[-1].listeners] == [80]
 
     assert await stack.delete() == SUCCESS
@@ -101,6 +101,54 @@ async def test_listeners_are_created_and_deleted(stack: Stack) -> None:
     assert await stack.env.cloud.open_ports(names.security_group_name(KEY)) == (80,)
 
 
+async def test_a_certificate_is_authorised_served_and_the_former_one_revoked(stack: Stack) -> None:
+    former, new, missing = (f"arn:aws:iam::{KEY.account}:server-certificate/{name}" for name in ("one", "two", "three"))
+    await stack.create("a")
+    lb = await stack.served()
+    async with stack.env.db.transaction() as tx:
+        for arn in (former, new):
+            name = arn.rsplit("/", 1)[-1]
+            certificate = store.ServerCertificate(KEY.account, name, "/", name, arn, "pem", None, b"sealed", 0.0, 1e10)
+            await tx.server_certificates.add(certificate)
+        https = document.Listener(document.Protocol.HTTPS, 443, document.Protocol.HTTP, 8000, former)
+        await tx.load_balancers.add_listeners(lb.id, [https])
+    assert await stack.run(workflows.CREATE_LISTENERS, "create", workflows.ListenersInput(KEY, (443,))) == SUCCESS
+
+    async def change(arn: str) -> Outcome:
+        before = (await stack.lb()).listeners[1].certificate_arn
+        async with stack.env.db.transaction() as tx:
+            await tx.load_balancers.set_listener_certificate(lb.id, 443, arn)
+        request = workflows.CertificateInput(KEY, 443, arn, before)
+        return await stack.run(workflows.SET_CERTIFICATE, "set-certificate", request)
+
+    assert await change(new) == SUCCESS
+    await stack.served()
+    (vm,) = stack.host.of("web")
+    assert vm.applied[-1].listeners[1].certificate_arn == new
+    assert await _certificates(stack) == {names.certificate_policy_name(KEY, new)}
+
+    assert (await change(missing)).status == 400
+    await stack.served()
+    assert vm.applied[-1].listeners[1].certificate_arn == new
+    assert await _certificates(stack) == {names.certificate_policy_name(KEY, new)}
+
+
+async def test_policies_of_back_ends_reach_the_vms(stack: Stack) -> None:
+    await stack.create("a")
+    await stack.served()
+    policy = document.Policy("proxy", "ProxyProtocolPolicyType", (("ProxyProtocol", "true"),))
+    wanted = document.BackendServerPolicies(8000, ("proxy",))
+
+    async def set_it(tx: store.Repositories, lb_id: int) -> None:
+        await tx.load_balancers.add_policy(lb_id, policy)
+        await tx.load_balancers.set_backend_policies(lb_id, [wanted])
+
+    await stack.change(set_it)
+    await stack.served()
+    (vm,) = stack.host.of("web")
+    assert (vm.applied[-1].backend_policies, vm.applied[-1].policies) == ((wanted,), (policy,))
+
+
 async def test_a_creation_that_fails_leaves_nothing(stack: Stack) -> None:
     outcome = await stack.create("a", "nowhere")
 
@@ -115,6 +163,11 @@ async def test_a_name_can_be_used_again_at_once(stack: Stack) -> None:
         await stack.served()
         assert await stack.delete() == SUCCESS
     assert await stack.row_counts() == {}
+
+
+async def _certificates(stack: Stack) -> set[str]:
+    """The role's permissions to fetch certificates."""
+    return set(await stack.env.cloud.role_policies(names.role_name(KEY))) - {names.VM_POLICY}
 
 
 async def _is(stack: Stack, state: store.BackendState) -> bool:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.ext.asyncio import create_async_engine
+from tests.integration import postgresql
 from tests.unit.store import test_load_balancers as aggregates
 from tests.unit.store import test_repositories as repositories
 from tests.unit.store.conftest import Maker
 
 from elbflow import store
+from elbflow.store import database, tables
 
 test_created_comes_back = aggregates.test_what_is_created_comes_back
 test_names = aggregates.test_names_differ_by_more_than_case
 test_queries = aggregates.test_the_number_of_queries_does_not_grow
 test_pages = aggregates.test_pages
+test_lists = aggregates.test_a_list_holds_what_lists_show
 test_changes = aggregates.test_changes
 test_deletion = aggregates.test_deletion_takes_everything_along
 test_rollback = aggregates.test_an_error_or_a_cancellation_rolls_back
@@ -26,6 +33,7 @@ test_instances = repositories.test_instances
 test_cloud_resources = repositories.test_cloud_resources
 test_datapoints = repositories.test_datapoints
 test_outbox = repositories.test_outbox
+test_claims = repositories.test_an_order_belongs_to_one_process_at_a_time
 test_writers = repositories.test_writers_come_one_after_the_other
 
 
@@ -57,3 +65,76 @@ async def test_two_may_migrate_at_once(empty_url: str) -> None:
             await opened.require_current_schema()
         await asyncio.gather(*(store.migrate(empty_url) for _ in range(3)))
         await opened.require_current_schema()
+
+
+async def test_migrations_make_exactly_the_tables_of_the_code(url: str) -> None:
+    engine = create_async_engine(url)
+    try:
+        async with engine.connect() as connection:
+            differences = await connection.run_sync(
+                lambda plain: compare_metadata(MigrationContext.configure(plain), tables.metadata)
+            )
+    finally:
+        await engine.dispose()
+    assert differences == []
+
+
+async def test_a_reader_sees_one_moment(db: store.Store, make: Maker) -> None:
+    async with db.transaction() as tx:
+        lb = await tx.load_balancers.create(make())
+    async with db.reading() as tx:
+        before = await tx.load_balancers.get(lb.key)
+        async with db.transaction() as writing:
+            await writing.load_balancers.bump_generation(lb.id)
+            await writing.load_balancers.delete_listeners(lb.id, [80])
+        assert await tx.load_balancers.get(lb.key) == before
+    async with db.reading() as tx:
+        after = await tx.load_balancers.get(lb.key)
+    assert (after.generation, after.listeners) == (2, ())
+
+
+async def test_who_waits_too_long_for_a_lock_is_told_to_repeat(
+    url: str, make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(database._SERVER_SETTINGS, "lock_timeout", "50ms")
+    async with store.Store(url) as db:
+        async with db.transaction() as tx:
+            lb = await tx.load_balancers.create(make())
+        async with db.transaction() as tx:
+            await tx.load_balancers.get(lb.key, for_update=True)
+            with pytest.raises(store.StoreBusy):
+                async with db.transaction() as other:
+                    await other.load_balancers.get(lb.key, for_update=True)
+        async with db.transaction() as tx:
+            assert await tx.load_balancers.bump_generation(lb.id) == 2
+
+
+async def test_a_connection_that_the_server_cut_is_replaced(db: store.Store, url: str, make: Maker) -> None:
+    """As after a restart of the server: whoever was in the middle is told to repeat, the next one notices nothing."""
+
+    async def interrupted() -> None:
+        async with db.transaction() as tx:
+            await tx.load_balancers.create(make())
+            await cut_all_connections(url)
+            await tx.load_balancers.all()
+
+    with pytest.raises(store.StoreBusy):
+        await interrupted()
+    async with db.reading() as tx:
+        assert await tx.load_balancers.all() == []
+
+
+async def cut_all_connections(url: str) -> None:
+    engine = create_async_engine(url)
+    try:
+        async with engine.connect() as connection:
+            await connection.exec_driver_sql(postgresql.ALONE)
+    finally:
+        await engine.dispose()
+
+
+async def test_a_server_that_is_not_there_is_busy(tmp_path: Path) -> None:
+    async with store.Store(f"postgresql+asyncpg://elbflow@/none?host={tmp_path}") as db:
+        with pytest.raises(store.StoreBusy):
+            async with db.reading() as tx:
+                await tx.load_balancers.all()

@@ -70,6 +70,16 @@ VALUES = st.one_of(
 LISTENER = {"Protocol": "HTTP", "LoadBalancerPort": 81, "InstancePort": 8000}
 CHECK = {"Target": "TCP:80", "Interval": 30, "Timeout": 5, "UnhealthyThreshold": 2, "HealthyThreshold": 2}
 MEANT: dict[str, dict[str, Any]] = {
+    "AddTags": {"LoadBalancerNames": ["web"], "Tags": [{"Key": "k", "Value": "v"}]},
+    "ApplySecurityGroupsToLoadBalancer": {"SecurityGroups": ["sg-1"]},
+    "AttachLoadBalancerToSubnets": {"Subnets": ["subnet-a"]},
+    "CreateAppCookieStickinessPolicy": {"PolicyName": "p", "CookieName": "c"},
+    "CreateLoadBalancerPolicy": {"PolicyName": "p", "PolicyTypeName": "ProxyProtocolPolicyType"},
+    "DeleteLoadBalancerPolicy": {"PolicyName": "p"},
+    "DetachLoadBalancerFromSubnets": {"Subnets": ["subnet-a"]},
+    "RemoveTags": {"LoadBalancerNames": ["web"], "Tags": [{"Key": "k"}]},
+    "SetLoadBalancerListenerSSLCertificate": {"LoadBalancerPort": 80, "SSLCertificateId": "arn"},
+    "SetLoadBalancerPoliciesForBackendServer": {"InstancePort": 80, "PolicyNames": ["sticky"]},
     "ConfigureHealthCheck": {"HealthCheck": CHECK},
     "CreateLBCookieStickinessPolicy": {"PolicyName": "p", "CookieExpirationPeriod": 1},
     "CreateLoadBalancer": {"Listeners": [LISTENER], "AvailabilityZones": ["local-1a"]},
@@ -146,7 +156,7 @@ def _open(path: Path) -> Iterator[Room]:
                 meters=metrics.Meters(prometheus_client.CollectorRegistry()),
                 stopping=asyncio.Event(),
             )
-            return dependencies.Dependencies(db, workflows, given, clock)
+            return dependencies.Dependencies(db, workflows, given, clock, given.declared_cloud())
 
         try:
             yield Room(runner, runner.run(begin()))

@@ -83,6 +83,22 @@ def test_only_policies_in_use_travel_with_the_keys_they_refer_to() -> None:
     assert [policy.name for policy in made.policies] == ["sticky", "trust", "key"]
 
 
+def test_policies_of_back_ends_travel_while_a_listener_uses_their_port() -> None:
+    policies = (
+        document.Policy("proxy", "ProxyProtocolPolicyType", (("ProxyProtocol", "true"),)),
+        document.Policy("trust", "BackendServerAuthenticationPolicyType", (("PublicKeyPolicyName", "key"),)),
+        document.Policy("key", "PublicKeyPolicyType", (("PublicKey", "pem"),)),
+    )
+    used = document.BackendServerPolicies(LISTENER.instance_port, ("trust",))
+    left_over = document.BackendServerPolicies(1, ("proxy",))
+    balancer = lb(policies=policies, backend_policies=(left_over, used))
+    made = documents.of_zone(balancer, "a")
+    assert made.backend_policies == (used,)
+    assert [policy.name for policy in made.policies] == ["trust", "key"]
+    without = replace(balancer, backend_policies=(left_over,))
+    assert documents.of_zone(without, "a").content_hash() == documents.of_zone(lb(), "a").content_hash()
+
+
 @pytest.mark.parametrize("state", [store.VmState.ERROR, store.VmState.RETIRED, store.VmState.OUT_OF_SERVICE])
 def test_only_working_vms_of_enabled_zones_are_talked_to(state: store.VmState) -> None:
     balancer = lb()

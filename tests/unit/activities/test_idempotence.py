@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.activities.world import CERTIFICATE, KEY, World, backend
+from tests.unit.activities.world import CERTIFICATE, KEY, World, backend, certificate
 
 from elbflow import flow, store
 from elbflow.contract import activities, document, names
-from elbflow_activities.cloud import local_resources
 
 PROVISIONING = store.LoadBalancerState.PROVISIONING
 ACTIVE = store.LoadBalancerState.ACTIVE
@@ -18,6 +17,7 @@ ROLE = names.role_name(KEY)
 GROUP = names.security_group_name(KEY)
 VM = "the VM's id"
 LOGGED = document.Attributes(access_log_enabled=True, access_log_bucket="logs", cross_zone=True)
+GROUPS = (document.SecurityGroup("sg-1", "web"),)
 HEALTH = document.HealthReport("d", (document.InstanceHealth("i-1", document.InstanceState.IN_SERVICE),))
 COUNTS = document.MetricsReport(5, 60.0, (("RequestCount", 3.0), ("Latency", 600.0)))
 
@@ -51,6 +51,8 @@ CASES: list[tuple[flow.Activity[..., Any], store.LoadBalancerState, tuple[Any, .
     (activities.listener_default_health_check, ACTIVE, (KEY,)),
     (activities.listener_rollback, ACTIVE, (KEY, (80,))),
     (activities.listener_revoke_certificates, ACTIVE, (KEY,)),
+    (activities.listener_certificate_commit, ACTIVE, (KEY,)),
+    (activities.listener_certificate_rollback, ACTIVE, (KEY, 443, CERTIFICATE, "arn:former")),
     (activities.listener_revoke_ingress, DELETING, (KEY, ())),
     (activities.delete_deactivate_dns, DELETING, (KEY,)),
     (activities.delete_scaling_groups, DELETING, (KEY,)),
@@ -63,6 +65,9 @@ CASES: list[tuple[flow.Activity[..., Any], store.LoadBalancerState, tuple[Any, .
     (activities.access_log_policy_rollback, ACTIVE, (KEY,)),
     (activities.access_log_policy_delete, ACTIVE, (KEY,)),
     (activities.persist_attributes, ACTIVE, (KEY, LOGGED)),
+    (activities.apply_security_groups, ACTIVE, (KEY, GROUPS)),
+    (activities.apply_security_groups_rollback, ACTIVE, (KEY,)),
+    (activities.persist_security_groups, ACTIVE, (KEY, GROUPS)),
     (activities.lookup_vms, ACTIVE, (KEY,)),
     (activities.lookup_document, ACTIVE, (KEY, VM)),
     (activities.record_applied, ACTIVE, (KEY, VM, document.Applied(3, "hash"))),
@@ -107,7 +112,7 @@ async def _prepare(world: World, state: store.LoadBalancerState) -> str:
     lb = await world.lb()
     async with world.env.db.transaction() as tx:
         await tx.load_balancers.add_listeners(lb.id, [https])
-        await tx.cloud_resources.save(local_resources.CERTIFICATE, CERTIFICATE, {})
+        await tx.server_certificates.add(certificate())
         await tx.instances.save(store.Instance(KEY.account, "i-1", "10.0.0.1", "a"))
         lost = store.Vm("i-lost", "a", "127.0.0.9", store.VmState.IN_SERVICE, launched_at=0.0)
         await tx.vms.save(lb.id, lost)

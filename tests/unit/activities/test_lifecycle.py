@@ -6,12 +6,12 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from tests.unit.activities.world import CERTIFICATE, KEY, LISTENER, World, backend
+from tests.unit.activities.world import CERTIFICATE, KEY, LISTENER, World, backend, certificate
 
 from elbflow import errors, flow, store
 from elbflow.contract import activities, document, names, workflows
 from elbflow_activities import changes, conditions
-from elbflow_activities.cloud import base, local_resources
+from elbflow_activities.cloud import base
 from elbflow_activities.environment import Policy
 
 ROLE = names.role_name(KEY)
@@ -185,7 +185,7 @@ async def test_a_certificate_must_exist_in_the_owners_account(world: World) -> N
         await world.do(activities.listener_check_certificates, KEY, (443,))
 
     async with world.env.db.transaction() as tx:
-        await tx.cloud_resources.save(local_resources.CERTIFICATE, CERTIFICATE, {})
+        await tx.server_certificates.add(certificate())
     await world.do(activities.listener_check_certificates, KEY, (443,))
 
 
@@ -214,6 +214,18 @@ async def test_a_certificate_that_another_listener_uses_is_not_rolled_back(world
     assert await world.do(activities.listener_authorize_certificates, KEY, (8443,)) == ()
 
 
+async def test_a_certificate_that_could_not_be_set_gives_way_to_the_former_one_unless_it_changed_again(
+    world: World,
+) -> None:
+    await world.create(listeners=(LISTENER, HTTPS))
+    await world.do(activities.listener_certificate_rollback, KEY, 443, "arn:other", "arn:former")
+    assert (await world.lb()).listeners[1].certificate_arn == CERTIFICATE
+    await world.do(activities.listener_certificate_rollback, KEY, 443, CERTIFICATE, "arn:former")
+    assert (await world.lb()).listeners[1].certificate_arn == "arn:former"
+    await world.do(activities.listener_certificate_rollback, KEY, 8443, CERTIFICATE, "arn:former")
+    assert [one.port for one in (await world.lb()).listeners] == [80, 443]
+
+
 async def test_closing_ports_spares_those_that_are_listened_on_again(world: World) -> None:
     await world.create_active("a")
     await world.do(activities.listener_authorize_ingress, KEY, (80, 81))
@@ -231,7 +243,7 @@ async def test_the_first_listener_brings_the_default_health_check(world: World) 
     await world.do(activities.listener_default_health_check, KEY)
 
     lb = await world.lb()
-    assert lb.health_check == document.HealthCheck("TCP:8000", 30, 5, 3, 3)
+    assert lb.health_check == document.HealthCheck("TCP:8000", 30, 5, 2, 10)
     assert await world.signals(names.update_workflow_id(KEY)) == [generation + 1]
 
 

@@ -156,6 +156,13 @@ class World:
         return {**rows, "host": sorted((one, repr(vm)) for one, vm in self.host.vms.items())}
 
 
+def certificate() -> store.ServerCertificate:
+    """The certificate with the ARN ``CERTIFICATE``, as an account uploads it."""
+    return store.ServerCertificate(
+        KEY.account, "shop", "/", "ASCASHOP", CERTIFICATE, "body", None, b"sealed", uploaded_at=0.0, expires_at=1e10
+    )
+
+
 def backend(
     instance_id: str,
     zone: str | None = "a",

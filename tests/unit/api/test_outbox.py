@@ -77,6 +77,56 @@ async def test_a_sweep_does_not_repeat_what_was_carried_out(desk: Desk) -> None:
     assert await desk.rows() == 0
 
 
+async def test_a_sweep_does_not_repeat_a_signal_that_was_received(desk: Desk) -> None:
+    """The API signalled and died before it removed the row; a later signal says something else."""
+    client = flow.Client(desk.swf, names.DOMAIN, names.TASK_LIST)
+    update_id = names.update_workflow_id(KEY)
+    run_id = await client.start(workflows.UPDATE_LOAD_BALANCER, update_id, workflows.LoadBalancerInput(KEY))
+    await desk.clock.advance(5)
+    await desk.order_signal(7)
+    await client.signal(update_id, workflows.UPDATE_IMMEDIATELY, 7)
+    await desk.order_signal(8)
+    await desk.clock.advance(5)
+    assert await desk.workflows.deliverer.sweep() == 2
+    events = await desk.swf.get_workflow_execution_history(names.DOMAIN, swf.Execution(update_id, run_id))
+    received = [event.attributes["input"] for event in events if event.type == "WorkflowExecutionSignaled"]
+    assert received == ["7", "8"]
+    assert await desk.rows() == 0
+
+
+async def test_of_several_sweeps_at_once_one_delivers(desk: Desk) -> None:
+    client = flow.Client(desk.swf, names.DOMAIN, names.TASK_LIST)
+    others = [outbox.Deliverer(client, desk.swf, names.DOMAIN, desk.db, desk.clock) for _ in range(3)]
+    for number in range(5):
+        await desk.order(f"enable-{number}")
+    await desk.clock.advance(5)
+    delivered = await asyncio.gather(*(one.sweep() for one in others))
+    assert sum(delivered) == 5
+    assert len(await desk.opened()) == 5
+    assert await desk.rows() == 0
+
+
+async def test_an_order_claimed_by_an_api_that_died_is_taken_over_when_its_claim_ends(desk: Desk) -> None:
+    row = await desk.order()
+    await desk.clock.advance(5)
+    async with desk.db.transaction() as tx:
+        now = desk.clock.now()
+        assert await tx.outbox.claim(row.id, now=now, until=now + outbox.CLAIM_S)
+    assert await desk.workflows.deliverer.sweep() == 0
+    await desk.clock.advance(outbox.CLAIM_S)
+    assert await desk.workflows.deliverer.sweep() == 1
+    assert len(await desk.opened()) == 1
+
+
+async def test_who_wrote_an_order_does_not_deliver_it_once_others_may(desk: Desk) -> None:
+    row = await desk.order()
+    await desk.clock.advance(outbox.LATE_AFTER_S + 0.1)
+    with pytest.raises(TimeoutError):
+        await desk.workflows.deliverer.deliver(row)
+    assert await desk.opened() == []
+    assert await desk.rows() == 1
+
+
 async def test_a_sweep_does_repeat_an_order_whose_id_was_used_earlier(desk: Desk) -> None:
     client = flow.Client(desk.swf, names.DOMAIN, names.TASK_LIST)
     await client.start(ENABLE, "enable-1", ZONES)

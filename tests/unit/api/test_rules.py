@@ -68,14 +68,28 @@ def test_layers_are_not_mixed(front: str, back: str) -> None:
         ({"LoadBalancerPort": 22}, "ValidationError"),
         ({"InstancePort": 70000}, "ValidationError"),
         ({"Protocol": "HTTPS"}, "ValidationError"),
-        ({"Protocol": "HTTPS", "SSLCertificateId": "arn:aws:iam::1:server-certificate/x"}, "CertificateNotFound"),
-        ({"Protocol": "SSL", "SSLCertificateId": "arn"}, "CertificateNotFound"),
+        ({"Protocol": "SSL", "SSLCertificateId": ""}, "ValidationError"),
     ],
 )
 def test_impossible_listeners(given: dict[str, query.Value], code: str) -> None:
     with pytest.raises(query.Fault) as caught:
         listeners.read([listener(**given)], {22})
     assert code_of(caught) == (code, 400)
+
+
+def test_only_encrypted_listeners_keep_a_certificate() -> None:
+    (read,) = listeners.read([listener(Protocol="https", SSLCertificateId="arn:x")], set())
+    assert read.certificate_arn == "arn:x"
+    (read,) = listeners.read([listener(SSLCertificateId="arn:x")], set())
+    assert read.certificate_arn is None
+
+
+def test_back_ends_are_encrypted_on_a_port_for_every_listener_or_for_none() -> None:
+    plain, secure = listener(), listener(LoadBalancerPort=81, InstanceProtocol="HTTPS")
+    with pytest.raises(query.Fault, match="InstancePort 8000") as caught:
+        listeners.read([plain, secure], set())
+    assert code_of(caught) == ("InvalidConfigurationRequest", 409)
+    assert len(listeners.read([plain, listener(LoadBalancerPort=81, Protocol="TCP")], set())) == 2
 
 
 def test_the_same_listener_twice_is_one_and_a_port_twice_is_an_error() -> None:

@@ -57,3 +57,19 @@ def test_the_command_says_what_is_wrong_and_leaves(
     monkeypatch.delenv("ELBFLOW_STORE_URL")
     assert command.main(["serve", "--auth", "off"]) == 2
     assert "store_url" in capsys.readouterr().err
+
+
+def test_where_the_master_key_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ELBFLOW_STORE_URL", "sqlite+aiosqlite:////srv/store.sqlite")
+    assert ApiSettings().iam_port is None
+    assert str(ApiSettings(iam_port=0).master_key_path) == "/srv/store.sqlite.master-key"
+    monkeypatch.setenv("ELBFLOW_STORE_URL", "postgresql+asyncpg://db/elbflow")
+    with pytest.raises(pydantic.ValidationError, match="master_key_file"):
+        ApiSettings(iam_port=0)
+    monkeypatch.setenv("ELBFLOW_MASTER_KEY_FILE", "/run/secrets/master-key")
+    assert str(ApiSettings(iam_port=0).master_key_path) == "/run/secrets/master-key"
+
+
+def test_the_region_of_arns() -> None:
+    assert ApiSettings(swf_region="eu-west-1").arn_region == "eu-west-1"
+    assert ApiSettings(swf_region="eu-west-1", elb_region="local-1").arn_region == "local-1"

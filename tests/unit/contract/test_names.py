@@ -44,7 +44,7 @@ def test_types_are_told_apart_by_name() -> None:
     ]
     assert len({one.name for one in all_activities}) == len(all_activities) > 30
     signatures = [value for value in vars(workflows).values() if isinstance(value, flow.WorkflowSignature)]
-    assert len({one.name for one in signatures}) == len(signatures) == 11
+    assert len({one.name for one in signatures}) == len(signatures) == 13
 
 
 def test_a_service_activity_with_all_its_retries_fits_into_a_one_shot() -> None:

@@ -37,6 +37,7 @@ class Fakes:
             "listener_authorize_certificates": lambda key, ports: ("certificate-policy",),
             "listener_authorize_ingress": lambda key, ports: ports,
             "persist_attributes": lambda key, attributes: 2,
+            "persist_security_groups": lambda key, groups: 2,
             "lookup_document": self._document,
             "lookup_vms": lambda key: tuple(ServingVm(vm) for vm in self.vms),
             "update_instance_status": lambda key, vm, report: False,

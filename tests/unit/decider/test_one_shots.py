@@ -17,10 +17,12 @@ from elbflow_decider.workflows import (
     DisableAvailabilityZone,
     EnableAvailabilityZone,
     ModifyLoadBalancerAttributes,
+    SetLoadBalancerListenerSSLCertificate,
 )
 
 SUCCESS = Outcome(OutcomeState.SUCCESS)
 LISTENERS = workflows.ListenersInput(KEY, (80, 443))
+CERTIFICATE = workflows.CertificateInput(KEY, 443, "arn:new", "arn:old")
 ZONES = workflows.ZonesInput(KEY, ("b",))
 
 
@@ -101,6 +103,38 @@ def test_deleting_listeners_revokes_what_only_they_needed(fakes: Fakes) -> None:
 
     assert sorted(fakes.log) == ["listener_revoke_certificates", "listener_revoke_ingress"]
     assert fakes.given_to(activities.listener_revoke_ingress) == [((80, 443),)]
+
+
+# --- certificates ------------------------------------------------------------------------------------------------
+
+
+def test_a_certificate_is_served_only_after_it_may_be_fetched(fakes: Fakes) -> None:
+    assert fakes.run(SetLoadBalancerListenerSSLCertificate, CERTIFICATE).result() == SUCCESS
+
+    assert fakes.log == [
+        "listener_check_certificates",
+        "listener_authorize_certificates",
+        "listener_certificate_commit",
+        "listener_revoke_certificates",
+    ]
+    assert fakes.given_to(activities.listener_authorize_certificates) == [((443,),)]
+
+
+def test_a_certificate_that_cannot_be_served_is_taken_back(fakes: Fakes) -> None:
+    fakes.on(activities.listener_certificate_commit, fail(Refused("no")))
+
+    outcome = fakes.run(SetLoadBalancerListenerSSLCertificate, CERTIFICATE).result()
+
+    assert outcome == Outcome(OutcomeState.FAILED, 400, "no")
+    assert fakes.log[-2:] == ["listener_authorize_certificates_rollback", "listener_certificate_rollback"]
+    assert fakes.given_to(activities.listener_certificate_rollback) == [(443, "arn:new", "arn:old")]
+
+
+def test_a_permission_that_stays_does_not_undo_the_new_certificate(fakes: Fakes) -> None:
+    fakes.on(activities.listener_revoke_certificates, fail(Refused("busy")))
+
+    assert fakes.run(SetLoadBalancerListenerSSLCertificate, CERTIFICATE).result() == SUCCESS
+    assert fakes.times(activities.listener_certificate_rollback) == 0
 
 
 # --- zones -------------------------------------------------------------------------------------------------------

@@ -29,3 +29,17 @@ def test_bad_instances_are_refused(tmp_path: Path, words: list[str], capsys: pyt
     line = ["instances", "add", instance_id, "--address", address, "--zone", "local-1a", "--data-dir", str(tmp_path)]
     assert command.main(line) == 1
     assert "is no" in capsys.readouterr().err
+
+
+def test_help_of_lb_teaches_its_actions(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["lb", "--help"])
+    shown = capsys.readouterr().out
+    for action in ("ls", "show", "health", "events"):
+        assert f"elbflow lb {action}" in shown
+
+
+def test_a_limit_is_at_least_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["lb", "events", "web", "--limit", "0"])
+    assert "must be at least 1" in capsys.readouterr().err

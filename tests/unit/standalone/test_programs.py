@@ -34,8 +34,9 @@ def test_percent_signs_in_paths_survive_the_configuration(tmp_path: Path) -> Non
 
 def test_ports_of_a_stack_lie_in_its_block(tmp_path: Path) -> None:
     where = _layout(tmp_path)
-    ports = {where.elb_port, where.swf_port, *(where.admin_port(service) for service in layout.SERVICES)}
-    assert len(ports) == 2 + len(layout.SERVICES)
+    endpoints = (where.elb_port, where.swf_port, where.iam_port, where.sts_port)
+    ports = {*endpoints, *(where.admin_port(service) for service in layout.SERVICES)}
+    assert len(ports) == 4 + len(layout.SERVICES)
     assert all(where.base_port <= port < where.base_port + layout.PORTS_USED for port in ports)
 
 

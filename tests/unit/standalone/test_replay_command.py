@@ -77,7 +77,10 @@ def test_workflows_are_named_by_their_module(capsys: pytest.CaptureFixture[str])
 def test_a_workflow_is_named_by_its_class_or_type() -> None:
     classes = builds.load(["elbflow_decider.workflows:ALL"])
     assert builds.named(classes, "CreateLoadBalancerListeners") is CreateLoadBalancerListeners
-    with pytest.raises(builds.NoSuchWorkflows, match=r"0 workflows of this build are called Nobody; there are Create"):
+    with pytest.raises(
+        builds.NoSuchWorkflows,
+        match=r"0 workflows of this build are called Nobody; there are ApplySecurityGroups, Create",
+    ):
         builds.named(classes, "Nobody")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -130,6 +131,23 @@ async def test_pages(db: store.Store, make: Maker) -> None:
     assert await names(names=["D", "a", "e"]) == ["A", "d"]
     assert await names(names=["D", "a"], after="a") == ["d"]
     assert await names(names=[]) == []
+
+
+async def test_a_list_holds_what_lists_show(db: store.Store, make: Maker, backend: BackendMaker, vm: VmMaker) -> None:
+    async with db.transaction() as tx:
+        for name in ("b", "a", "c"):
+            lb = await tx.load_balancers.create(make(name, policies=(document.Policy("p", "t"),)))
+            await tx.backends.add(lb.id, [backend(f"i-{name}2"), backend(f"i-{name}1")])
+            await tx.vms.save(lb.id, vm(f"vm-{name}"))
+    chosen = {"state": store.LoadBalancerState.ACTIVE, "names": ["B", "c"], "limit": 10}
+    async with db.reading() as tx:
+        whole = await tx.load_balancers.page(ACCOUNT, **chosen)  # type: ignore[arg-type]
+        with counted_selects() as seen:
+            listed = await tx.load_balancers.listing(ACCOUNT, **chosen)  # type: ignore[arg-type]
+        assert await tx.load_balancers.listing("210987654321", **chosen) == []  # type: ignore[arg-type]
+    assert [one.lb for one in listed] == [replace(lb, backends=(), vms=()) for lb in whole]
+    assert [one.instance_ids for one in listed] == [("i-b2", "i-b1"), ("i-c2", "i-c1")]
+    assert len(seen) == 6
 
 
 async def test_changes(db: store.Store, make: Maker) -> None:

@@ -105,15 +105,39 @@ async def test_outbox(db: store.Store) -> None:
                 payload="{}",
                 tags=("a", "b"),
                 created_at=float(number),
+                claimed_until=float(number),
             )
         assert (row.workflow_id, row.tags) == ("w4", ("a", "b"))
         assert await tx.outbox.size() == 5
-        first = await tx.outbox.older_than(3.0, limit=2)
+        first = await tx.outbox.unclaimed(3.0, limit=2)
         assert [one.workflow_id for one in first] == ["w0", "w1"]
-        rest = await tx.outbox.older_than(3.0, after_id=first[-1].id)
+        rest = await tx.outbox.unclaimed(3.0, after_id=first[-1].id)
         assert [one.workflow_id for one in rest] == ["w2", "w3"]
         await tx.outbox.remove(rest[0].id)
         assert await tx.outbox.size() == 4
+
+
+async def test_an_order_belongs_to_one_process_at_a_time(db: store.Store) -> None:
+    async with db.transaction() as tx:
+        row = await tx.outbox.add(
+            store.OutboxKind.START, workflow_id="w", name="Create", payload="{}", created_at=1.0, claimed_until=3.0
+        )
+
+    async def claimed(now: float) -> bool:
+        async with db.transaction() as tx:
+            return await tx.outbox.claim(row.id, now=now, until=now + 10)
+
+    assert not await claimed(2.9)
+    assert sorted(await asyncio.gather(*(claimed(3.0) for _ in range(4)))) == [False, False, False, True]
+    assert not await claimed(12.9)
+    async with db.transaction() as tx:
+        assert await tx.outbox.unclaimed(12.9) == []
+        await tx.outbox.release(row.id)
+        assert await tx.outbox.unclaimed(12.9) == [row]
+    assert await claimed(12.9)
+    async with db.transaction() as tx:
+        await tx.outbox.remove(row.id)
+    assert not await claimed(100.0)
 
 
 async def test_writers_come_one_after_the_other(db: store.Store, make: Maker) -> None:

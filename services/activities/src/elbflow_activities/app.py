@@ -63,7 +63,14 @@ async def environment(
         await db.require_current_schema()
         yield Environment(
             db=db,
-            cloud=local.LocalCloud(db, host, zones=settings.zones, rng=random.SystemRandom()),
+            cloud=local.LocalCloud(
+                db,
+                host,
+                zones=settings.zones,
+                rng=random.SystemRandom(),
+                vpc=settings.vpc.declared() if settings.vpc else None,
+                buckets=settings.access_log_buckets,
+            ),
             executions=Executions(client, settings.swf_domain, settings.swf_task_list, clock),
             clock=clock,
             policy=settings.policy(),

@@ -26,6 +26,7 @@ def of_zone(lb: store.LoadBalancer, zone: str) -> document.LoadBalancerDocument:
         backends=_backends(lb, zone),
         health_check=lb.health_check,
         policies=_policies(lb),
+        backend_policies=_backend_policies(lb),
         attributes=lb.attributes,
     )
 
@@ -59,9 +60,16 @@ def _in_service(backend: store.Backend) -> bool:
     return backend.state is store.BackendState.IN_SERVICE
 
 
+def _backend_policies(lb: store.LoadBalancer) -> tuple[document.BackendServerPolicies, ...]:
+    """Those of ports that some listener uses: others outlived their listeners and mean nothing to a VM."""
+    ports = {listener.instance_port for listener in lb.listeners}
+    return tuple(one for one in lb.backend_policies if one.instance_port in ports and one.policy_names)
+
+
 def _policies(lb: store.LoadBalancer) -> tuple[document.Policy, ...]:
     """Those in use, and the public keys that backend authentication refers to (spec 3.1)."""
     wanted = {name for listener in lb.listeners for name in listener.policy_names}
+    wanted |= {name for backend in _backend_policies(lb) for name in backend.policy_names}
     wanted |= {
         value
         for policy in lb.policies

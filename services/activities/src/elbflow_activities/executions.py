@@ -27,9 +27,11 @@ _CHANGES = frozenset(
     for signature in (
         workflows.CREATE_LISTENERS,
         workflows.DELETE_LISTENERS,
+        workflows.SET_CERTIFICATE,
         workflows.ENABLE_ZONE,
         workflows.DISABLE_ZONE,
         workflows.MODIFY_ATTRIBUTES,
+        workflows.APPLY_SECURITY_GROUPS,
     )
 )
 

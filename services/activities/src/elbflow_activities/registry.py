@@ -44,6 +44,8 @@ def _bind_lifecycle(registry: flow.ActivityRegistry, env: Environment) -> None:
     listeners = Listeners(env)
     registry.bind(contract.listener_default_health_check, listeners.listener_default_health_check)
     registry.bind(contract.listener_rollback, listeners.listener_rollback)
+    registry.bind(contract.listener_certificate_commit, listeners.listener_certificate_commit)
+    registry.bind(contract.listener_certificate_rollback, listeners.listener_certificate_rollback)
     registry.bind(contract.persist_attributes, Attributes(env).persist_attributes)
 
 
@@ -69,6 +71,9 @@ def _bind_resources(registry: flow.ActivityRegistry, env: Environment) -> None:
     registry.bind(contract.listener_authorize_ingress, groups.listener_authorize_ingress)
     registry.bind(contract.listener_authorize_ingress_rollback, groups.listener_authorize_ingress_rollback)
     registry.bind(contract.listener_revoke_ingress, groups.listener_revoke_ingress)
+    registry.bind(contract.apply_security_groups, groups.apply_security_groups)
+    registry.bind(contract.apply_security_groups_rollback, groups.apply_security_groups_rollback)
+    registry.bind(contract.persist_security_groups, groups.persist_security_groups)
 
 
 def _bind_zones(registry: flow.ActivityRegistry, env: Environment) -> None:

@@ -11,6 +11,7 @@ import structlog
 
 from elbflow import service
 from elbflow_api import running
+from elbflow_api.rules import security_policies
 from elbflow_api.settings import ApiSettings
 
 log = structlog.get_logger()
@@ -25,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.pop("command")
     try:
         settings = ApiSettings(**options)
-    except pydantic.ValidationError as error:
+        if settings.security_policies_file is not None:
+            security_policies.load(settings.security_policies_file)
+    except (pydantic.ValidationError, security_policies.BadSecurityPolicies) as error:
         return service.refuse("elbflow-api", error)
     return service.run(_serve, settings, _NAME, needed_files=_NEEDED_FILES)
 
@@ -40,9 +43,9 @@ async def _serve(process: service.Process) -> None:
     ):
         process.add_readiness("store", api.probe.store)
         process.add_readiness("swf", api.probe.swf)
-        process.add_remaining("calls", lambda: api.endpoint.open_calls)
+        process.add_remaining("calls", lambda: api.open_calls)
         process.ready()
-        log.info("serving", url=api.url, auth=settings.auth)
+        log.info("serving", url=api.url, iam_url=api.iam_url, sts_url=api.sts_url, auth=settings.auth)
         await process.stopping.wait()
 
 
@@ -52,6 +55,12 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve the endpoint until SIGTERM")
     serve.add_argument("--host", dest="api_host", help="address of the endpoint (ELBFLOW_API_HOST, 127.0.0.1)")
     serve.add_argument("--port", dest="api_port", type=int, help="port of the endpoint (ELBFLOW_API_PORT, 0: any)")
+    serve.add_argument(
+        "--iam-port", type=int, help="port of the IAM endpoint (ELBFLOW_IAM_PORT; not served when not given)"
+    )
+    serve.add_argument(
+        "--sts-port", type=int, help="port of the STS endpoint (ELBFLOW_STS_PORT; not served when not given)"
+    )
     serve.add_argument("--store", dest="store_url", help="SQLAlchemy URL of the store (ELBFLOW_STORE_URL)")
     serve.add_argument("--swf-endpoint", dest="swf_endpoint", help="URL of SWF (ELBFLOW_SWF_ENDPOINT)")
     serve.add_argument(

@@ -16,6 +16,7 @@ _STATUS = {
     service.AuthCode.INVALID_CLIENT_TOKEN_ID: 403,
     service.AuthCode.SIGNATURE_DOES_NOT_MATCH: 403,
     service.AuthCode.REQUEST_EXPIRED: 400,
+    service.AuthCode.EXPIRED_TOKEN: 403,
 }
 
 
@@ -30,14 +31,24 @@ class StoreKeys:
             key = await tx.access_keys.find(access_key_id)
         if key is None:
             return None
-        return service.Credential(key.access_key_id, key.secret_access_key, key.account, admin=key.admin)
+        return service.Credential(
+            key.access_key_id,
+            key.secret_access_key,
+            key.account,
+            key.session_token,
+            admin=key.admin,
+            principal=key.principal or "",
+            expires_at=key.expires_at,
+        )
 
 
-def authenticator(auth: Auth, db: store.Store, clock: clocks.Clock) -> service.Authenticator:
+def authenticator(
+    auth: Auth, db: store.Store, clock: clocks.Clock, *, signed_for: str = SERVICE
+) -> service.Authenticator:
     """``static``: requests must be signed with a key of the store. ``off``: callers are whoever they say."""
     if auth == "off":
         return service.AcceptAll()
-    return service.Verifier(StoreKeys(db), service=SERVICE, clock=clock)
+    return service.Verifier(StoreKeys(db), service=signed_for, clock=clock)
 
 
 def fault(error: service.AuthError) -> query.Fault:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from elbflow import clock as clocks
 from elbflow import service, store
-from elbflow.contract import document
+from elbflow.contract import cloud, document
 from elbflow_api import faults, query, settings, waiting
+from elbflow_api.rules import security_policies as predefined
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,9 @@ class Dependencies:
     workflows: waiting.Workflows
     settings: settings.ApiSettings
     clock: clocks.Clock
+    cloud: cloud.View
+    """Zones, VPCs, subnets, security groups, buckets. Never ask it inside a transaction."""
+    security_policies: predefined.Catalogue = predefined.PACKAGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +33,17 @@ class Call:
     params: query.Params
     caller: service.Identity
     deadline: float
+    named: document.LoadBalancerKey | None = None
+    """The load balancer that is meant, where the request does not give its name and the caller's account."""
+    every_account: bool = False
+    """An administrator asked for the load balancers of all accounts (spec/elb-control-plane 1.3)."""
+    quotas: Mapping[str, int] = field(default_factory=dict)
+    """Limits of the caller's own, by the names of DescribeAccountLimits; others have the settings' values."""
 
     @property
     def key(self) -> document.LoadBalancerKey:
         """The load balancer that the request names; the name as given, which may exist in another case."""
-        return document.LoadBalancerKey(self.caller.account, self.params.text("LoadBalancerName"))
+        return self.named or document.LoadBalancerKey(self.caller.account, self.params.text("LoadBalancerName"))
 
 
 Action: TypeAlias = Callable[[Call, Dependencies], Awaitable[query.Response]]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from elbflow import service
-from elbflow_api import query
+from elbflow_api import authorisation, query
 from elbflow_api.actions import ACTIONS
 from elbflow_api.dependencies import Call, Dependencies
 
@@ -22,16 +22,31 @@ def action_name(pairs: Sequence[tuple[str, str]]) -> str | None:
     return None
 
 
-def operation(pairs: Sequence[tuple[str, str]]) -> query.Operation:
-    """The operation meant; raises ``MissingAction`` and ``InvalidAction``."""
+def named_operation(pairs: Sequence[tuple[str, str]], known: Collection[str], version: str) -> str:
+    """The operation that the request names, one of ``known``; raises ``MissingAction`` and ``InvalidAction``."""
     name = action_name(pairs)
     if not name:
         raise query.Fault("MissingAction", "The request must contain the parameter Action")
-    found = query.find_operation(name)
-    if found is None:
-        version = next((value for parameter, value in pairs if parameter == "Version"), _VERSION)
+    if name not in known:
+        version = next((value for parameter, value in pairs if parameter == "Version"), version)
         raise query.Fault("InvalidAction", f"Could not find operation {name} for version {version}")
+    return name
+
+
+def served_operation(
+    pairs: Sequence[tuple[str, str]], service_name: str, served: Collection[str], version: str
+) -> query.Operation:
+    """The operation meant, of a service of which not all are served; raises ``UnsupportedOperation`` too."""
+    name = named_operation(pairs, query.operation_names(service_name), version)
+    found = query.find_operation(name, service_name) if name in served else None
+    if found is None:
+        raise query.Fault("UnsupportedOperation", f"The operation {name} is not supported by this service")
     return found
+
+
+def operation(pairs: Sequence[tuple[str, str]]) -> query.Operation:
+    """The operation meant; raises ``MissingAction`` and ``InvalidAction``."""
+    return query.operations()[named_operation(pairs, query.operations(), _VERSION)]
 
 
 async def answer(
@@ -46,4 +61,5 @@ async def answer(
         raise query.Fault("UnsupportedOperation", f"The operation {operation.name} is not supported by this service")
     params = query.parse(operation, pairs)
     deadline = room.clock.monotonic() + room.settings.workflow_wait_s
-    return await action(Call(params, caller, deadline), room)
+    admitted = await authorisation.admit(operation.name, Call(params, caller, deadline), room)
+    return await admitted.shown(await action(admitted.call, room))

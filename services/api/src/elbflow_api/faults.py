@@ -44,6 +44,14 @@ def policy_not_found(name: str, policy: str) -> query.Fault:
     return query.modelled("PolicyNotFoundException", f"There is no policy with name {policy} for load balancer {name}")
 
 
+def predefined_policy_not_found(policy: str) -> query.Fault:
+    return query.modelled("PolicyNotFoundException", f"There is no policy with name {policy}")
+
+
+def policy_type_not_found(type_name: str) -> query.Fault:
+    return query.modelled("PolicyTypeNotFoundException", f"There is no policy type with name {type_name}")
+
+
 def duplicate_policy(policy: str) -> query.Fault:
     return query.modelled("DuplicatePolicyNameException", f"Policy name {policy} already exists")
 
@@ -59,6 +67,11 @@ def invalid_instance(message: str) -> query.Fault:
 def invalid_configuration(message: str) -> query.Fault:
     """The change makes no sense for this load balancer as it stands."""
     return query.modelled("InvalidConfigurationRequestException", message)
+
+
+def access_denied(message: str) -> query.Fault:
+    """The caller's policies do not allow it."""
+    return query.Fault("AccessDenied", message, status=403)
 
 
 def unavailable(message: str) -> query.Fault:

@@ -13,7 +13,7 @@ import structlog
 
 from elbflow import flow, store
 from elbflow.contract import names, workflows
-from elbflow_api import faults, orders
+from elbflow_api import faults, orders, waiting
 from elbflow_api.dependencies import Call, Dependencies, active
 
 log = structlog.get_logger()
@@ -36,16 +36,18 @@ async def settled(
     room: Dependencies,
     *,
     concerns: Callable[[In], bool],
+    against: Sequence[waiting.AnyOneShot] = (),
 ) -> AsyncIterator[tuple[store.Repositories, store.LoadBalancer]]:
     """A transaction on the load balancer while no workflow of the type is under way that ``concerns`` this request.
 
+    Nor any of the types in ``against``, which change the same things.
     Its state says whether the request is still news: a repeated call joins the first one's workflow, and changes that
     would overwrite each other come one after the other. A change that began since workflows were looked for began a
     generation too, so they are looked for again. Raises ``LoadBalancerNotFound``, or the fault 503 when SWF cannot be
     asked or the deadline passes; nothing was written then.
     """
     while True:
-        seen = await _settle(signature, call, room, concerns)
+        seen = await _settle(signature, against, call, room, concerns)
         async with room.db.transaction() as tx:
             lb = await active(tx, call.key, for_update=True)
             if seen == (lb.id, lb.generation):
@@ -58,6 +60,7 @@ async def settled(
 
 async def _settle(
     signature: flow.WorkflowSignature[In, workflows.Outcome],
+    against: Sequence[waiting.AnyOneShot],
     call: Call,
     room: Dependencies,
     concerns: Callable[[In], bool],
@@ -65,12 +68,13 @@ async def _settle(
     """Wait for running workflows; the load balancer's id and generation before, None when one is about to start."""
     async with room.db.reading() as tx:
         lb = await active(tx, call.key)
-        starting = await tx.outbox.is_start_waiting(signature.name, names.workflow_tags(lb.key))
-    for running in await room.workflows.running(signature, lb.key):
-        if concerns(running.value):
+        tags = names.workflow_tags(lb.key)
+        starting = [one for one in (signature, *against) if await tx.outbox.is_start_waiting(one.name, tags)]
+    for running in await room.workflows.running(signature, lb.key, against):
+        if running.value is None or concerns(running.value):
             execution = running.execution
             outcome = await room.workflows.outcome(
-                signature, execution.workflow_id, run_id=execution.run_id, deadline=call.deadline
+                running.signature, execution.workflow_id, run_id=execution.run_id, deadline=call.deadline
             )
             log.info("workflow_joined", workflow_id=execution.workflow_id, outcome=outcome.state.value)
     return None if starting else (lb.id, lb.generation)

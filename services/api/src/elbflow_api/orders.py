@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from elbflow import flow, store
 from elbflow.contract import document, names, workflows
+from elbflow_api import outbox
 
 In = TypeVar("In")
 
@@ -43,6 +44,7 @@ async def start(
         payload=flow.encode(value, signature.input_type),
         tags=names.workflow_tags(key),
         created_at=now,
+        claimed_until=now + outbox.LATE_AFTER_S,
     )
 
 
@@ -76,4 +78,5 @@ async def update_immediately(
         name=signal.name,
         payload=flow.encode(generation, signal.input_type),
         created_at=now,
+        claimed_until=now + outbox.LATE_AFTER_S,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import structlog
@@ -13,12 +14,20 @@ from elbflow.contract import workflows
 log = structlog.get_logger()
 
 LATE_AFTER_S = 2.0
-"""An order older than this has lost the API that wrote it, or that API cannot reach SWF."""
+"""How long an order belongs to the API that wrote it. An older one has lost it, or that API cannot reach SWF."""
+
+CLAIM_S = 10.0
+"""How long an order belongs to the sweep that claimed it. One whose API dies in the middle of a sweep waits so long."""
+
+_SEND_S = 8.0
+"""What a sweep has for one order: it ends before the claim does, for nobody may send what may be another's."""
 
 _SWEEP_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 _PAGE = 100
 _CLOCK_SKEW_S = 1.0
+_NEWEST_EVENTS = 500
+"""Far enough back for the seconds since an order was written."""
 
 _STARTS: dict[str, flow.WorkflowSignature[Any, workflows.Outcome]] = {
     signature.name: signature
@@ -27,9 +36,11 @@ _STARTS: dict[str, flow.WorkflowSignature[Any, workflows.Outcome]] = {
         workflows.DELETE_LOAD_BALANCER,
         workflows.CREATE_LISTENERS,
         workflows.DELETE_LISTENERS,
+        workflows.SET_CERTIFICATE,
         workflows.ENABLE_ZONE,
         workflows.DISABLE_ZONE,
         workflows.MODIFY_ATTRIBUTES,
+        workflows.APPLY_SECURITY_GROUPS,
     )
 }
 _SIGNALS: dict[str, flow.SignalSignature[Any]] = {
@@ -44,9 +55,8 @@ class UnknownOrder(errors.Defect):
 class Deliverer:
     """Turns outbox rows into starts and signals, and removes what is delivered.
 
-    A row is removed only after SWF has it, so a row may be delivered twice: a second start of a running execution is
-    refused by SWF, one of a closed execution is found by :meth:`sweep`, and a second signal asks for a generation that
-    is served already.
+    A row belongs to one API at a time and is removed only after SWF has it. Whoever takes over a row asks SWF first
+    whether the API before got it that far, so an order is carried out once, whenever an API dies.
     """
 
     def __init__(
@@ -57,22 +67,20 @@ class Deliverer:
         self._domain = domain
         self._db = db
         self._clock = clock
-        self._in_hand: set[int] = set()
         self._refused: set[int] = set()
 
     async def deliver(self, row: store.OutboxRow) -> str | None:
-        """Deliver one row, then remove it. Returns the run id when this call started the execution.
+        """Deliver a row that this API has just written. Returns the run id when this call started the execution.
 
-        Raises the errors of :mod:`elbflow.swf`: the row stays and a later sweep tries again. So it does after a
-        cancellation, even when SWF got the order.
+        Raises the errors of :mod:`elbflow.swf`, and ``TimeoutError`` when the order is no longer this API's own: the
+        row stays and a later sweep tries again. So it does after a cancellation, even when SWF got the order.
         """
-        self._in_hand.add(row.id)
-        try:
+        left_s = row.created_at + LATE_AFTER_S - self._clock.now()
+        if left_s <= 0:
+            raise TimeoutError
+        async with asyncio.timeout(left_s):
             run_id = await self._send(row)
-            async with self._db.transaction() as tx:
-                await tx.outbox.remove(row.id)
-        finally:
-            self._in_hand.discard(row.id)
+        await self._remove(row)
         return run_id
 
     async def sweep(self) -> int:
@@ -84,7 +92,7 @@ class Deliverer:
         delivered, after_id = 0, 0
         while True:
             async with self._db.reading() as tx:
-                rows = await tx.outbox.older_than(self._clock.now() - LATE_AFTER_S, after_id=after_id, limit=_PAGE)
+                rows = await tx.outbox.unclaimed(self._clock.now(), after_id=after_id, limit=_PAGE)
             for row in rows:
                 delivered += await self._deliver_late(row)
                 after_id = row.id
@@ -104,29 +112,63 @@ class Deliverer:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     async def _deliver_late(self, row: store.OutboxRow) -> bool:
-        if row.id in self._in_hand:
+        if not await self._claim(row):
             return False
         try:
-            if await self._was_carried_out(row):
-                async with self._db.transaction() as tx:
-                    await tx.outbox.remove(row.id)
-            else:
-                await self.deliver(row)
+            async with asyncio.timeout(_SEND_S):
+                if not await self._was_delivered(row):
+                    await self._send(row)
         except (errors.Permanent, errors.Defect) as error:
             if row.id not in self._refused:
                 log.error("order_refused", order=row.name, workflow_id=row.workflow_id, error=repr(error))
             self._refused.add(row.id)
+            await self._release(row)
             return False
+        except errors.Retryable:
+            await self._release(row)
+            raise
+        await self._remove(row)
         self._refused.discard(row.id)
         log.info("order_delivered_late", order=row.name, workflow_id=row.workflow_id)
         return True
 
-    async def _was_carried_out(self, row: store.OutboxRow) -> bool:
-        """Whether the API that wrote the row started the execution and died before it could remove the row."""
-        if row.kind is not store.OutboxKind.START:
-            return False
-        closed = await self._service.list_closed_workflow_executions(self._domain, workflow_id=row.workflow_id)
-        return any((info.close_timestamp or 0.0) >= row.created_at - _CLOCK_SKEW_S for info in closed)
+    async def _claim(self, row: store.OutboxRow) -> bool:
+        now = self._clock.now()
+        async with self._db.transaction() as tx:
+            return await tx.outbox.claim(row.id, now=now, until=now + CLAIM_S)
+
+    async def _release(self, row: store.OutboxRow) -> None:
+        async with self._db.transaction() as tx:
+            await tx.outbox.release(row.id)
+
+    async def _remove(self, row: store.OutboxRow) -> None:
+        async with self._db.transaction() as tx:
+            await tx.outbox.remove(row.id)
+
+    async def _was_delivered(self, row: store.OutboxRow) -> bool:
+        """Whether an API got the order to SWF and died before it could remove the row."""
+        since = row.created_at - _CLOCK_SKEW_S
+        # Open executions first: one that ends in between is then found among the closed ones.
+        runs = await self._service.list_open_workflow_executions(self._domain, workflow_id=row.workflow_id)
+        if runs and row.kind is store.OutboxKind.START:
+            return True
+        if not runs or any(run.start_timestamp >= since for run in runs):
+            closed = await self._service.list_closed_workflow_executions(self._domain, workflow_id=row.workflow_id)
+            runs = [*runs, *(run for run in closed if (run.close_timestamp or 0.0) >= since)]
+        if row.kind is store.OutboxKind.START:
+            return bool(runs)
+        return any([await self._was_signalled(run.execution, row, since) for run in runs])
+
+    async def _was_signalled(self, execution: swf.Execution, row: store.OutboxRow, since: float) -> bool:
+        events = await self._service.get_workflow_execution_history(
+            self._domain, execution, reverse=True, limit=_NEWEST_EVENTS
+        )
+        return any(
+            event.type == "WorkflowExecutionSignaled"
+            and event.timestamp >= since
+            and (event.attributes.get("signalName"), event.attributes.get("input")) == (row.name, row.payload)
+            for event in events
+        )
 
     async def _send(self, row: store.OutboxRow) -> str | None:
         if row.kind is store.OutboxKind.SIGNAL:

@@ -1,10 +1,12 @@
-"""The ELB endpoint over HTTP: GET and POST on ``/`` and ``/services/LoadBalancing`` (spec/elb-control-plane 1.1)."""
+"""Query endpoints over HTTP; that of ELB takes ``/`` and ``/services/LoadBalancing`` (spec/elb-control-plane 1.1)."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
@@ -15,9 +17,6 @@ from elbflow_api.dependencies import Dependencies
 
 log = structlog.get_logger()
 
-LARGEST_BODY = 1024 * 1024
-PATHS = ("/", "/services/LoadBalancing")
-
 _UNKNOWN = "unknown"
 _OK = "OK"
 _CANCELLED = "Cancelled"
@@ -25,18 +24,43 @@ _READ_S = 20.0
 _SOAP = ("text/xml", "application/xml", "application/soap+xml")
 
 
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What an endpoint serves: which operation a request means, and what it answers."""
+
+    namespace: str
+    paths: tuple[str, ...]
+    largest_body: int
+    operation: Callable[[Sequence[tuple[str, str]]], query.Operation]
+    answer: Callable[
+        [query.Operation, Sequence[tuple[str, str]], service.Identity, Dependencies], Awaitable[query.Response]
+    ]
+
+
+LOAD_BALANCING = Front(
+    query.NAMESPACE, ("/", "/services/LoadBalancing"), 1024 * 1024, dispatch.operation, dispatch.answer
+)
+
+
 class Endpoint:
     """Answers calls. Every answer, also to what is no call at all, is XML as AWS shapes it, with a request id."""
 
-    def __init__(self, room: Dependencies, authenticator: service.Authenticator, meters: metrics.Meters) -> None:
+    def __init__(
+        self,
+        room: Dependencies,
+        authenticator: service.Authenticator,
+        meters: metrics.Meters,
+        front: Front = LOAD_BALANCING,
+    ) -> None:
         self._room = room
+        self._front = front
         self._authenticator = authenticator
         self._meters = meters
         self.open_calls = 0
 
     def app(self) -> web.Application:
         """A new application with the endpoint's routes."""
-        app = web.Application(client_max_size=LARGEST_BODY)
+        app = web.Application(client_max_size=self._front.largest_body)
         app.router.add_route("*", "/{path:.*}", self._serve)
         return app
 
@@ -50,7 +74,7 @@ class Endpoint:
             attempt.code = _OK
         except query.Fault as fault:
             attempt.code = fault.code
-            status, body = fault.status, query.render_fault(fault, attempt.request_id)
+            status, body = fault.status, query.render_fault(fault, attempt.request_id, self._front.namespace)
         finally:
             self.open_calls -= 1
             self._meters.answered(attempt.action, attempt.code, time.monotonic() - began)
@@ -60,15 +84,15 @@ class Endpoint:
 
     async def _answer(self, request: web.Request, attempt: _Attempt) -> bytes:
         try:
-            _check_target(request)
-            body = await _read(request)
+            _check_target(request, self._front.paths)
+            body = await _read(request, self._front.largest_body)
             signed = service.from_aiohttp(request, body)
             caller = await self._authenticator.verify(signed)
             pairs = query.read_pairs(signed.query.encode("utf-8", "surrogateescape"), body)
-            operation = dispatch.operation(pairs)
+            operation = self._front.operation(pairs)
             attempt.action = operation.name
             return query.render_result(
-                operation, await dispatch.answer(operation, pairs, caller, self._room), attempt.request_id
+                operation, await self._front.answer(operation, pairs, caller, self._room), attempt.request_id
             )
         except query.Fault:
             raise
@@ -95,22 +119,20 @@ class _Attempt:
         self.code = _CANCELLED
 
 
-def _check_target(request: web.Request) -> None:
-    if request.path not in PATHS:
-        raise query.Fault("NotFound", f"There is nothing here; calls go to {' or '.join(PATHS)}", status=404)
+def _check_target(request: web.Request, paths: tuple[str, ...]) -> None:
+    if request.path not in paths:
+        raise query.Fault("NotFound", f"There is nothing here; calls go to {' or '.join(paths)}", status=404)
     if request.method not in ("GET", "POST"):
         raise query.Fault("MethodNotAllowed", f"Calls are GET or POST, not {request.method}", status=405)
     if request.content_type in _SOAP or "SOAPAction" in request.headers:
         raise query.Fault("UnsupportedOperation", "SOAP is not supported by this service; use the Query protocol")
 
 
-async def _read(request: web.Request) -> bytes:
+async def _read(request: web.Request, largest: int) -> bytes:
     try:
         async with asyncio.timeout(_READ_S):
             return await request.read()
     except TimeoutError:
         raise query.Fault("RequestTimeout", f"The request did not arrive within {_READ_S:g} seconds") from None
     except web.HTTPRequestEntityTooLarge:
-        raise query.Fault(
-            "RequestEntityTooLarge", f"The request is larger than {LARGEST_BODY} bytes", status=413
-        ) from None
+        raise query.Fault("RequestEntityTooLarge", f"The request is larger than {largest} bytes", status=413) from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import structlog
 
@@ -21,6 +21,7 @@ from elbflow_api import faults, metrics, outbox
 log = structlog.get_logger()
 
 In = TypeVar("In")
+AnyOneShot: TypeAlias = flow.WorkflowSignature[Any, workflows.Outcome]
 
 PROMPT_S = 1.0
 """How long a call waits for the delivery of its orders before it leaves them to the background."""
@@ -33,10 +34,11 @@ _STILL_RUNNING = "The request is being carried out and has not finished yet. Rep
 
 @dataclass(frozen=True, slots=True)
 class Running(Generic[In]):
-    """An execution that is open now, and what it was started with."""
+    """An execution that is open now, and what it was started with; None for one of another type."""
 
     execution: swf.Execution
-    value: In
+    signature: AnyOneShot
+    value: In | None
 
 
 class Workflows:
@@ -106,17 +108,28 @@ class Workflows:
             self._meters.waited(signature.name, self._clock.monotonic() - began)
 
     async def running(
-        self, signature: flow.WorkflowSignature[In, workflows.Outcome], key: document.LoadBalancerKey
+        self,
+        signature: flow.WorkflowSignature[In, workflows.Outcome],
+        key: document.LoadBalancerKey,
+        against: Sequence[AnyOneShot] = (),
     ) -> list[Running[In]]:
-        """The load balancer's open executions of one workflow type. Raises the fault 503 when SWF does not say."""
+        """The load balancer's open executions of one workflow type, and of those that are ``against`` it.
+
+        Raises the fault 503 when SWF does not say.
+        """
         tags = set(names.workflow_tags(key))
+        rivals = {rival.type: rival for rival in against}
         found: list[Running[In]] = []
         try:
             opened = await self._service.list_open_workflow_executions(self._domain, tag=names.workflow_tags(key)[1])
             for info in opened:
-                if info.workflow_type == signature.type and tags <= set(info.tags):
+                if not tags <= set(info.tags):
+                    continue
+                if info.workflow_type == signature.type:
                     value = await self._input(signature, info.execution)
-                    found.append(Running(info.execution, value))
+                    found.append(Running(info.execution, signature, value))
+                elif rival := rivals.get(info.workflow_type):
+                    found.append(Running(info.execution, rival, None))
         except swf.UnknownResource:  # The domain is not registered yet, or the execution's history is gone.
             return found
         except errors.Retryable as error:

@@ -8,7 +8,20 @@ import sys
 from pathlib import Path
 
 from elbflow import errors
-from elbflow_standalone.commands import demo, env, flow, instances, lb, polling, replay, status, store, up, workflow
+from elbflow_standalone.commands import (
+    demo,
+    env,
+    flow,
+    iam,
+    instances,
+    lb,
+    polling,
+    replay,
+    status,
+    store,
+    up,
+    workflow,
+)
 
 _EPILOG = """\
 First steps:
@@ -20,6 +33,8 @@ First steps:
       --listeners Protocol=HTTP,LoadBalancerPort=8080,InstanceProtocol=HTTP,InstancePort=8000
   aws elb register-instances-with-load-balancer --load-balancer-name web --instances i-web1
   elbflow lb show web                 where its listeners answer, what it should serve and what it does serve
+  elbflow lb events web               what was done to it, and why something failed
+  elbflow iam users add bob           users, roles, their keys and policies, quotas of accounts
   elbflow workflow list               what the control plane did, one line per workflow execution
   elbflow flow safe-to-deploy         whether this build may take over the executions that are open
   elbflow replay HISTORY --break      debug a workflow with a history that was downloaded
@@ -35,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (up, demo, env, status, lb, instances, workflow, flow, replay, polling, store):
+    for module in (up, demo, env, status, lb, instances, iam, workflow, flow, replay, polling, store):
         module.add_to(commands)
     return parser
 

@@ -57,6 +57,11 @@ class Layout:
         return self.data_dir / "credentials"
 
     @property
+    def master_key_file(self) -> Path:
+        """What private keys of server certificates are encrypted with; a backup of the store is worthless without."""
+        return self.data_dir / "master-key"
+
+    @property
     def token_file(self) -> Path:
         return self.data_dir / "agent-token"
 
@@ -95,12 +100,28 @@ class Layout:
         return self.base_port + 1
 
     @property
+    def iam_port(self) -> int:
+        return self.base_port + 2
+
+    @property
+    def sts_port(self) -> int:
+        return self.base_port + 3
+
+    @property
     def elb_url(self) -> str:
         return f"http://{HOST}:{self.elb_port}"
 
     @property
     def swf_url(self) -> str:
         return f"http://{HOST}:{self.swf_port}"
+
+    @property
+    def iam_url(self) -> str:
+        return f"http://{HOST}:{self.iam_port}"
+
+    @property
+    def sts_url(self) -> str:
+        return f"http://{HOST}:{self.sts_port}"
 
     @property
     def console_url(self) -> str:

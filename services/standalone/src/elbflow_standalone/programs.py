@@ -138,6 +138,9 @@ def _api_environment(where: layout.Layout) -> dict[str, str]:
         **_service_environment(where, "api"),
         "ELBFLOW_API_HOST": layout.HOST,
         "ELBFLOW_API_PORT": str(where.elb_port),
+        "ELBFLOW_IAM_PORT": str(where.iam_port),
+        "ELBFLOW_STS_PORT": str(where.sts_port),
+        "ELBFLOW_MASTER_KEY_FILE": str(where.master_key_file),
         "ELBFLOW_STORE_URL": where.store_url,
     }
 

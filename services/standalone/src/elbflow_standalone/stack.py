@@ -71,7 +71,8 @@ def _require_alone(where: layout.Layout) -> None:
 
 def ports_in_use(where: layout.Layout) -> list[int]:
     """Ports this stack needs that somebody listens on now."""
-    needed = [where.elb_port, where.swf_port, *(where.admin_port(service) for service in layout.SERVICES)]
+    endpoints = [where.elb_port, where.swf_port, where.iam_port, where.sts_port]
+    needed = [*endpoints, *(where.admin_port(service) for service in layout.SERVICES)]
     return [port for port in needed if not _can_bind(port)]
 
 

@@ -18,6 +18,8 @@ def describe(where: layout.Layout, keys: credentials.Credentials) -> dict[str, o
     return {
         "elb": where.elb_url,
         "swf": where.swf_url,
+        "iam": where.iam_url,
+        "sts": where.sts_url,
         "region": layout.REGION,
         "account": keys.account,
         "access_key_id": keys.administrator.access_key_id,

@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
 
 from elbflow import flow
+from elbflow.contract import document
 from elbflow.contract.document import (
     Applied,
     Attributes,
@@ -245,6 +246,16 @@ async def listener_revoke_certificates(key: LoadBalancerKey) -> None:
     """Delete the role policies of certificates that no remaining listener uses."""
 
 
+@_declare("setListenerCertificateCommit")
+async def listener_certificate_commit(key: LoadBalancerKey) -> None:
+    """Have the VMs serve the listeners' certificates as they are stored."""
+
+
+@_declare("setListenerCertificateRollback")
+async def listener_certificate_rollback(key: LoadBalancerKey, port: int, arn: str, former_arn: str | None) -> None:
+    """Give the listener its former certificate back, if there still is one and it has the certificate ``arn``."""
+
+
 @_declare("deleteListenerRevokeIngressRule")
 async def listener_revoke_ingress(key: LoadBalancerKey, ports: tuple[int, ...]) -> None:
     """Close those of ``ports`` (all when empty) that no remaining listener uses; one being deleted uses none."""
@@ -309,6 +320,24 @@ async def access_log_policy_delete(key: LoadBalancerKey) -> None:
 @_declare("modifyLoadBalancerAttributesPersistAttributes")
 async def persist_attributes(key: LoadBalancerKey, attributes: Attributes) -> int:
     """Store the attributes, signal the update workflow, and return the generation they belong to."""
+
+
+# --- security groups of a load balancer in a VPC (5.7) ------------------------------------------------------
+
+
+@_declare("applySecurityGroupUpdateSecurityGroup")
+async def apply_security_groups(key: LoadBalancerKey, groups: tuple[document.SecurityGroup, ...]) -> None:
+    """Let the load balancer's VMs carry exactly these groups."""
+
+
+@_declare("applySecurityGroupUpdateSecurityGroupRollback")
+async def apply_security_groups_rollback(key: LoadBalancerKey) -> None:
+    """Let the VMs carry the groups that the store says."""
+
+
+@_declare("applySecurityGroupPersist")
+async def persist_security_groups(key: LoadBalancerKey, groups: tuple[document.SecurityGroup, ...]) -> int:
+    """Store the groups and return the generation they belong to."""
 
 
 # --- VM-facing and monitoring (5.8) -----------------------------------------------------------------------

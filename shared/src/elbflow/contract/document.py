@@ -10,8 +10,10 @@ from __future__ import annotations
 import enum
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import orjson
+import pydantic
 
 
 class Protocol(enum.StrEnum):
@@ -89,6 +91,26 @@ class BackendServerPolicies:
 
 
 @dataclass(frozen=True, slots=True)
+class SecurityGroup:
+    """A security group of a load balancer's VMs in a VPC."""
+
+    group_id: str
+    name: str
+
+
+class DesyncMitigation(enum.StrEnum):
+    """What happens to HTTP requests that servers could read differently, in AWS's words."""
+
+    MONITOR = "monitor"
+    DEFENSIVE = "defensive"
+    STRICTEST = "strictest"
+
+
+def _is_default_desync(mode: DesyncMitigation) -> bool:
+    return mode is DesyncMitigation.DEFENSIVE
+
+
+@dataclass(frozen=True, slots=True)
 class Attributes:
     """Load-balancer attributes with AWS's defaults. A draining timeout counts only when draining is enabled."""
 
@@ -100,6 +122,10 @@ class Attributes:
     access_log_bucket: str | None = None
     access_log_prefix: str = ""
     access_log_interval_min: int = 60
+    # Left out while it is AWS's default: executions begun by earlier builds replay payloads that do not have it.
+    desync_mitigation: Annotated[DesyncMitigation, pydantic.Field(exclude_if=_is_default_desync)] = (
+        DesyncMitigation.DEFENSIVE
+    )
 
 
 @dataclass(frozen=True, slots=True)

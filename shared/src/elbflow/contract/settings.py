@@ -15,7 +15,7 @@ from pydantic import Field
 from pydantic_settings import NoDecode
 
 from elbflow import polling, swf
-from elbflow.contract import names
+from elbflow.contract import cloud, names
 
 POLL = "PollForActivityTask"
 """Its quota is that of every kind of poll."""
@@ -189,9 +189,51 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+class VpcSettings(pydantic.BaseModel):
+    """The VPC of a local cloud, as JSON in a variable."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    vpc_id: str = Field(pattern=r"^vpc-[0-9A-Za-z-]{1,40}$")
+    default: bool = False
+    internet_gateway: bool = True
+    subnets: dict[Annotated[str, Field(pattern=r"^subnet-[0-9A-Za-z-]{1,40}$")], str] = Field(min_length=1)
+    security_groups: dict[Annotated[str, Field(pattern=r"^sg-[0-9A-Za-z-]{1,40}$")], str] = Field(min_length=1)
+
+    @pydantic.model_validator(mode="after")
+    def _has_default_group(self) -> Self:
+        if "default" not in self.security_groups.values():
+            raise ValueError("one of security_groups must have the name default")
+        return self
+
+    def declared(self) -> cloud.DeclaredVpc:
+        """The same as a plain value."""
+        vpc = cloud.Vpc(self.vpc_id, self.default, self.internet_gateway)
+        return cloud.DeclaredVpc(vpc, self.subnets, self.security_groups)
+
+
 class ZoneSettings(pydantic.BaseModel):
-    """The availability zones there are."""
+    """The local cloud: its availability zones, its VPC if there is one, and where access logs may go."""
 
     zones: Annotated[tuple[str, ...], NoDecode, pydantic.BeforeValidator(_split)] = Field(
         ("local-1a", "local-1b", "local-1c"), min_length=1, description="Availability zones, comma-separated"
     )
+    vpc: VpcSettings | None = Field(
+        None,
+        description='The VPC, as JSON: {"vpc_id": ID, "default": false, "internet_gateway": true, '
+        '"subnets": {ID: ZONE}, "security_groups": {ID: NAME}}; the first subnet of a zone is its default one. '
+        "Without it there are only classic load balancers",
+    )
+    access_log_buckets: Annotated[frozenset[str], NoDecode, pydantic.BeforeValidator(_split)] = Field(
+        frozenset(), description="Buckets that access logs may go to, comma-separated; when not given: any"
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _subnets_are_in_zones(self) -> Self:
+        if unknown := sorted(set(self.vpc.subnets.values() if self.vpc else ()) - set(self.zones)):
+            raise ValueError(f"subnets of the vpc are in zones that there are not: {', '.join(unknown)}")
+        return self
+
+    def declared_cloud(self) -> cloud.DeclaredCloud:
+        """The local cloud as these settings declare it."""
+        return cloud.DeclaredCloud(self.zones, self.vpc.declared() if self.vpc else None, self.access_log_buckets)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from elbflow import flow
-from elbflow.contract.document import Attributes, LoadBalancerKey
+from elbflow.contract.document import Attributes, LoadBalancerKey, SecurityGroup
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -59,6 +59,16 @@ class ListenersInput:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateInput:
+    """A listener's new certificate, which its row has already, and the one to go back to."""
+
+    key: LoadBalancerKey
+    port: int
+    certificate_arn: str
+    former_arn: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ZonesInput:
     key: LoadBalancerKey
     zones: tuple[str, ...]
@@ -68,6 +78,12 @@ class ZonesInput:
 class AttributesInput:
     key: LoadBalancerKey
     attributes: Attributes
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityGroupsInput:
+    key: LoadBalancerKey
+    groups: tuple[SecurityGroup, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +117,11 @@ CREATE_LOAD_BALANCER = _one_shot("CreateLoadBalancer", CreateLoadBalancerInput)
 DELETE_LOAD_BALANCER = _one_shot("DeleteLoadBalancer", LoadBalancerInput)
 CREATE_LISTENERS = _one_shot("CreateLoadBalancerListeners", ListenersInput)
 DELETE_LISTENERS = _one_shot("DeleteLoadBalancerListeners", ListenersInput)
+SET_CERTIFICATE = _one_shot("SetLoadBalancerListenerSSLCertificate", CertificateInput)
 ENABLE_ZONE = _one_shot("EnableAvailabilityZone", ZonesInput)
 DISABLE_ZONE = _one_shot("DisableAvailabilityZone", ZonesInput)
 MODIFY_ATTRIBUTES = _one_shot("ModifyLoadBalancerAttributes", AttributesInput)
+APPLY_SECURITY_GROUPS = _one_shot("ApplySecurityGroups", SecurityGroupsInput)
 UPDATE_LOAD_BALANCER = _continuous("UpdateLoadBalancer", LoadBalancerInput)
 POLL_INSTANCE_STATUS = _continuous("PollInstanceStatus", LoadBalancerInput)
 PUT_CLOUDWATCH_METRIC = _continuous("PutCloudWatchMetric", LoadBalancerInput)
@@ -114,9 +132,11 @@ ALL: tuple[flow.WorkflowSignature[Any, Any], ...] = (
     DELETE_LOAD_BALANCER,
     CREATE_LISTENERS,
     DELETE_LISTENERS,
+    SET_CERTIFICATE,
     ENABLE_ZONE,
     DISABLE_ZONE,
     MODIFY_ATTRIBUTES,
+    APPLY_SECURITY_GROUPS,
     UPDATE_LOAD_BALANCER,
     POLL_INSTANCE_STATUS,
     PUT_CLOUDWATCH_METRIC,

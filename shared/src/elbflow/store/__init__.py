@@ -6,36 +6,52 @@ from elbflow.store.database import SchemaOutdated, Store, StoreBusy
 from elbflow.store.load_balancers import LoadBalancerExists, LoadBalancerMissing
 from elbflow.store.model import (
     AccessKey,
+    Account,
     Backend,
     BackendState,
     Datapoint,
+    Grants,
     Instance,
+    Listed,
     LoadBalancer,
     LoadBalancerState,
     OutboxKind,
     OutboxRow,
+    Principal,
+    PrincipalKind,
+    ServerCertificate,
     Vm,
     VmState,
     Zone,
     ZoneState,
 )
+from elbflow.store.principals import PrincipalExists
 from elbflow.store.repositories import Repositories
 from elbflow.store.schema import migrate
+from elbflow.store.server_certificates import ServerCertificateExists
 
 __all__ = [
     "AccessKey",
+    "Account",
     "Backend",
     "BackendState",
     "Datapoint",
+    "Grants",
     "Instance",
+    "Listed",
     "LoadBalancer",
     "LoadBalancerExists",
     "LoadBalancerMissing",
     "LoadBalancerState",
     "OutboxKind",
     "OutboxRow",
+    "Principal",
+    "PrincipalExists",
+    "PrincipalKind",
     "Repositories",
     "SchemaOutdated",
+    "ServerCertificate",
+    "ServerCertificateExists",
     "Store",
     "StoreBusy",
     "Vm",

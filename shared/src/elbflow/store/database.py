@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -22,6 +23,25 @@ _SQLITE_BUSY_TIMEOUT_MS = 10_000
 _SQLITE_THREADS = 4
 _LONGEST_TURN_S = 30.0
 """How long a writer waits for the writers before it in this process; afterwards SQLite's own timeout counts."""
+
+
+_CONNECTIONS = 10
+"""Of one process. Calls that wait for workflows hold none, so few are enough; the others queue for them."""
+_CONNECT_S = 10.0
+_SERVER_SETTINGS = {
+    "lock_timeout": "10s",
+    # A process that is gone without a word must not keep its locks for the hours that TCP takes to notice.
+    "idle_in_transaction_session_timeout": "60s",
+    # Statements here take less than their compilation would.
+    "jit": "off",
+}
+_PASSING_STATES = ("08", "40", "53", "55P03", "57P")
+"""SQLSTATE classes: no connection, deadlock and serialisation, no resources, a lock not had, a server that stops."""
+
+_JSON: dict[str, Any] = {
+    "json_serializer": lambda value: orjson.dumps(value).decode(),
+    "json_deserializer": orjson.loads,
+}
 
 
 class SchemaOutdated(errors.Permanent):
@@ -101,11 +121,22 @@ class _Server:
     """A database with a server of its own."""
 
     def __init__(self, url: sa.URL) -> None:
-        self._engine = sa_asyncio.create_async_engine(url, pool_pre_ping=True)
+        self._engine = sa_asyncio.create_async_engine(
+            url,
+            hide_parameters=True,  # errors must not tell keys
+            pool_pre_ping=True,
+            pool_size=_CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=_LONGEST_TURN_S,
+            connect_args={"server_settings": _SERVER_SETTINGS, "timeout": _CONNECT_S},
+            **_JSON,
+        )
+        # A load balancer is read in several statements: all of them must see the same moment.
+        self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Connection]:
-        async with self._engine.connect() as connection:
+        async with _connected(self._engine) as connection:
             try:
                 yield connection
             except BaseException:
@@ -115,7 +146,7 @@ class _Server:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:
-        async with self._engine.connect() as connection:
+        async with _connected(self._snapshots) as connection:
             try:
                 yield connection
             finally:
@@ -125,13 +156,39 @@ class _Server:
         await self._engine.dispose()
 
 
+@asynccontextmanager
+async def _connected(engine: sa_asyncio.AsyncEngine) -> AsyncIterator[sa_asyncio.AsyncConnection]:
+    """A connection. What a later attempt may get past (no connection, a lock, a restart) is :class:`StoreBusy`."""
+    try:
+        connection = await engine.connect()
+    except (OSError, sa.exc.TimeoutError, sa.exc.DBAPIError) as error:
+        raise StoreBusy from error
+    try:
+        yield connection
+    except sa.exc.DBAPIError as error:
+        if _may_pass(error):
+            raise StoreBusy from error
+        raise
+    finally:
+        await connection.close()
+
+
+def _may_pass(error: sa.exc.DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or state.startswith(_PASSING_STATES)
+
+
 class _Sqlite:
     """A file. SQLite has one writer at a time and lets those that wait for it starve; in here they queue."""
 
     def __init__(self, url: sa.URL) -> None:
         # Without an upper bound of connections: the pool would block the loop's threads when it is exhausted.
         self._engine = sa.create_engine(
-            url.set(drivername="sqlite+pysqlite"), connect_args={"check_same_thread": False}, max_overflow=-1
+            url.set(drivername="sqlite+pysqlite"),
+            connect_args={"check_same_thread": False},
+            hide_parameters=True,
+            max_overflow=-1,
+            **_JSON,
         )
         _tune_sqlite(self._engine)
         self._threads = ThreadPoolExecutor(_SQLITE_THREADS, thread_name_prefix="store")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,25 +10,22 @@ import sqlalchemy as sa
 
 from elbflow import errors
 from elbflow.contract import document
-from elbflow.store import model, rows, tables
+from elbflow.store import aggregates, model, rows, tables, upserts
 from elbflow.store.connections import Connection
 
 _T = tables.load_balancers
 
+_CREATION_LOCK = 0x656C62
+"""First key of PostgreSQL's advisory locks for creations: any number that nobody else uses."""
+
 # Built once: SQLAlchemy takes longer to build a statement than SQLite to carry it out.
 _NAMED = sa.select(_T).where(_T.c.account == sa.bindparam("account"), _T.c.name_lower == sa.bindparam("name"))
 _NAMED_FOR_UPDATE = _NAMED.with_for_update()
-
-
-def _parts_of(table: sa.Table) -> sa.Select[Any]:
-    """The rows of ``table`` that belong to the load balancers ``ids``, in the order in which they are shown."""
-    order = table.c.port if "port" in table.c else table.primary_key.columns[0]
-    return sa.select(table).where(table.c.load_balancer_id.in_(sa.bindparam("ids", expanding=True))).order_by(order)
-
-
-_PARTS = tuple(
-    (table.name, _parts_of(table))
-    for table in (tables.listeners, tables.policies, tables.zones, tables.backends, tables.vms, tables.tags)
+_BUMP = (
+    sa.update(_T)
+    .where(_T.c.id == sa.bindparam("lb_id"))
+    .values(generation=_T.c.generation + 1)
+    .returning(_T.c.generation)
 )
 
 
@@ -62,7 +59,7 @@ class LoadBalancers:
         ``for_update`` keeps other writers of the same load balancer waiting until this transaction ends.
         """
         named = {"account": key.account, "name": key.name.lower()}
-        found = await self._connection.run_sync(_read, _NAMED_FOR_UPDATE if for_update else _NAMED, named)
+        found = await self._connection.run_sync(aggregates.read, _NAMED_FOR_UPDATE if for_update else _NAMED, named)
         return found[0] if found else None
 
     async def get(self, key: document.LoadBalancerKey, *, for_update: bool = False) -> model.LoadBalancer:
@@ -81,32 +78,53 @@ class LoadBalancers:
 
     async def page(
         self,
-        account: str,
+        account: str | None,
         *,
         names: Iterable[str] | None = None,
         state: model.LoadBalancerState,
         after: str = "",
-        limit: int,
+        after_account: str = "",
+        limit: int | None = None,
     ) -> Sequence[model.LoadBalancer]:
         """At most ``limit`` load balancers of an account in ``state``, by name, from the first one behind ``after``.
 
-        ``names`` restricts the answer to these; like ``after`` it is compared without regard to case.
+        ``account`` None means all accounts, where one name may come once for each: ``after_account`` tells whose is
+        the last one that was seen. ``names`` restricts the answer to these; like ``after`` it is compared without
+        regard to case.
         """
-        condition = sa.and_(_T.c.account == account, _T.c.state == state.value, _T.c.name_lower > after.lower())
-        if names is not None:
-            condition = sa.and_(condition, _T.c.name_lower.in_([name.lower() for name in names]))
-        return await self._select(condition, limit=limit)
+        chosen = _page(account, names, state, after.lower(), after_account, limit)
+        return await self._connection.run_sync(aggregates.read, chosen)
+
+    async def listing(
+        self,
+        account: str | None,
+        *,
+        names: Iterable[str] | None = None,
+        state: model.LoadBalancerState,
+        after: str = "",
+        after_account: str = "",
+        limit: int | None = None,
+    ) -> Sequence[model.Listed]:
+        """The same as :meth:`page`, without what no list shows: less than half of the work."""
+        chosen = _page(account, names, state, after.lower(), after_account, limit)
+        return await self._connection.run_sync(aggregates.read_listed, chosen)
+
+    async def count_for_creation(self, account: str) -> int:
+        """The account's load balancers; nobody else creates one in it until this transaction ends."""
+        await self._connection.run_sync(_lock_creation, account)
+        result = await self._connection.execute(
+            sa.select(sa.func.count()).select_from(_T).where(_T.c.account == account)
+        )
+        return int(result.scalar_one())
 
     async def batch(self, after_id: int, *, limit: int) -> Sequence[model.LoadBalancer]:
         """At most ``limit`` load balancers of all accounts whose ids follow ``after_id``, by id; begin with 0."""
         chosen = sa.select(_T.c.id).where(_T.c.id > after_id).order_by(_T.c.id).limit(limit)
         return sorted(await self._select(_T.c.id.in_(chosen)), key=lambda lb: lb.id)
 
-    async def _select(
-        self, condition: sa.ColumnElement[bool], *, limit: int | None = None, for_update: bool = False
-    ) -> list[model.LoadBalancer]:
-        chosen = sa.select(_T).where(condition).order_by(_T.c.name_lower).limit(limit)
-        return await self._connection.run_sync(_read, chosen.with_for_update() if for_update else chosen)
+    async def _select(self, condition: sa.ColumnElement[bool]) -> list[model.LoadBalancer]:
+        chosen = sa.select(_T).where(condition).order_by(_T.c.name_lower, _T.c.account)
+        return await self._connection.run_sync(aggregates.read, chosen)
 
     # --- writing ---------------------------------------------------------------------------------------
 
@@ -117,10 +135,14 @@ class LoadBalancers:
         """
         lb_id = await self._insert_head(lb)
         await self.add_listeners(lb_id, lb.listeners)
-        for policy in lb.policies:
-            await self.add_policy(lb_id, policy)
-        for zone in lb.zones:
-            await self.set_zones(lb_id, [zone.name], zone.state)
+        await self._add_policies(lb_id, lb.policies)
+        await self._insert(
+            tables.zones,
+            [
+                {"load_balancer_id": lb_id, "name": one.name, "state": one.state.value, "subnet_id": one.subnet_id}
+                for one in lb.zones
+            ],
+        )
         await self._insert(tables.tags, [{"load_balancer_id": lb_id, "key": k, "value": v} for k, v in lb.tags])
         return await self.get(lb.key)
 
@@ -136,6 +158,9 @@ class LoadBalancers:
             created_at=lb.created_at,
             attributes=asdict(lb.attributes),
             health_check=asdict(lb.health_check) if lb.health_check else None,
+            vpc_id=lb.vpc_id,
+            security_groups=_groups(lb.security_groups),
+            backend_policies=_backend_policies(lb.backend_policies),
         )
         try:
             result = await self._connection.execute(values)
@@ -151,9 +176,7 @@ class LoadBalancers:
 
     async def bump_generation(self, lb_id: int) -> int:
         """Begin a new desired state; call it in the transaction that stores the change."""
-        result = await self._connection.execute(
-            sa.update(_T).where(_T.c.id == lb_id).values(generation=_T.c.generation + 1).returning(_T.c.generation)
-        )
+        result = await self._connection.execute(_BUMP, {"lb_id": lb_id})
         return int(result.scalar_one())
 
     async def set_state(self, lb_id: int, state: model.LoadBalancerState) -> None:
@@ -164,6 +187,9 @@ class LoadBalancers:
 
     async def set_health_check(self, lb_id: int, health_check: document.HealthCheck) -> None:
         await self._update(lb_id, health_check=asdict(health_check))
+
+    async def set_security_groups(self, lb_id: int, groups: Iterable[document.SecurityGroup]) -> None:
+        await self._update(lb_id, security_groups=_groups(groups))
 
     async def add_listeners(self, lb_id: int, listeners: Iterable[document.Listener]) -> None:
         await self._insert(tables.listeners, [rows.listener_values(lb_id, one) for one in listeners])
@@ -182,7 +208,60 @@ class LoadBalancers:
             .values(policy_names=list(names))
         )
 
+    async def set_listener_certificate(self, lb_id: int, port: int, certificate_arn: str | None) -> None:
+        table = tables.listeners
+        await self._connection.execute(
+            sa.update(table)
+            .where(table.c.load_balancer_id == lb_id, table.c.port == port)
+            .values(certificate_arn=certificate_arn)
+        )
+
+    async def set_backend_policies(
+        self, lb_id: int, backend_policies: Iterable[document.BackendServerPolicies]
+    ) -> None:
+        """Replace the policies of all back ends."""
+        await self._update(lb_id, backend_policies=_backend_policies(backend_policies))
+
     async def add_policy(self, lb_id: int, policy: document.Policy) -> None:
+        await self._add_policies(lb_id, [policy])
+
+    async def delete_policy(self, lb_id: int, name: str) -> None:
+        table = tables.policies
+        await self._connection.execute(sa.delete(table).where(table.c.load_balancer_id == lb_id, table.c.name == name))
+
+    async def set_zones(self, lb_id: int, names: Iterable[str], state: model.ZoneState) -> None:
+        """Insert or update the zones' rows."""
+        written = [{"load_balancer_id": lb_id, "name": name, "state": state.value} for name in dict.fromkeys(names)]
+        await upserts.write(
+            self._connection, tables.zones, written, unique=("load_balancer_id", "name"), changed=("state",)
+        )
+
+    async def set_subnets(self, lb_id: int, subnets: Mapping[str, str]) -> None:
+        """Say in which subnet the VMs of each zone serve; a zone without a row gets one, which is not enabled yet."""
+        state = model.ZoneState.OUT_OF_SERVICE.value
+        written = [
+            {"load_balancer_id": lb_id, "name": zone, "state": state, "subnet_id": subnet_id}
+            for zone, subnet_id in subnets.items()
+        ]
+        await upserts.write(
+            self._connection, tables.zones, written, unique=("load_balancer_id", "name"), changed=("subnet_id",)
+        )
+
+    async def put_tags(self, lb_id: int, tags: Iterable[tuple[str, str]]) -> None:
+        """Insert the tags, or set their values; of a key given twice the last value counts."""
+        written = [{"load_balancer_id": lb_id, "key": key, "value": value} for key, value in dict(tags).items()]
+        await upserts.write(
+            self._connection, tables.tags, written, unique=("load_balancer_id", "key"), changed=("value",)
+        )
+
+    async def remove_tags(self, lb_id: int, keys: Iterable[str]) -> None:
+        """Remove the tags; keys that there are not are ignored."""
+        table = tables.tags
+        await self._connection.execute(
+            sa.delete(table).where(table.c.load_balancer_id == lb_id, table.c.key.in_(list(keys)))
+        )
+
+    async def _add_policies(self, lb_id: int, policies: Iterable[document.Policy]) -> None:
         await self._insert(
             tables.policies,
             [
@@ -192,20 +271,9 @@ class LoadBalancers:
                     "type_name": policy.type_name,
                     "attributes": [list(pair) for pair in policy.attributes],
                 }
+                for policy in policies
             ],
         )
-
-    async def set_zones(self, lb_id: int, names: Iterable[str], state: model.ZoneState) -> None:
-        """Insert or update the zones' rows."""
-        table = tables.zones
-        for name in names:
-            updated = await self._connection.execute(
-                sa.update(table)
-                .where(table.c.load_balancer_id == lb_id, table.c.name == name)
-                .values(state=state.value)
-            )
-            if updated.rowcount == 0:
-                await self._insert(table, [{"load_balancer_id": lb_id, "name": name, "state": state.value}])
 
     async def _update(self, lb_id: int, **values: object) -> None:
         await self._connection.execute(sa.update(_T).where(_T.c.id == lb_id).values(**values))
@@ -215,20 +283,36 @@ class LoadBalancers:
             await self._connection.execute(sa.insert(table), values)
 
 
-def _read(
-    connection: sa.Connection, heads: sa.Select[Any], parameters: dict[str, str] | None = None
-) -> list[model.LoadBalancer]:
-    """The load balancers of the rows that ``heads`` selects, each with all that belongs to it."""
-    found = connection.execute(heads, parameters).mappings().all()
-    if not found:
-        return []
-    ids = {"ids": [head["id"] for head in found]}
-    parts = {name: _grouped(connection.execute(select, ids)) for name, select in _PARTS}
-    return [rows.load_balancer(head, parts) for head in found]
+def _page(
+    account: str | None,
+    names: Iterable[str] | None,
+    state: model.LoadBalancerState,
+    after: str,
+    after_account: str,
+    limit: int | None,
+) -> sa.Select[Any]:
+    condition = sa.and_(_T.c.state == state.value, _behind(account, after, after_account))
+    if names is not None:
+        condition = sa.and_(condition, _T.c.name_lower.in_([name.lower() for name in names]))
+    return sa.select(_T).where(condition).order_by(_T.c.name_lower, _T.c.account).limit(limit)
 
 
-def _grouped(result: sa.CursorResult[Any]) -> rows.ByLoadBalancer:
-    grouped: rows.ByLoadBalancer = {}
-    for row in result.mappings():
-        grouped.setdefault(row["load_balancer_id"], []).append(row)
-    return grouped
+def _behind(account: str | None, name: str, after_account: str) -> sa.ColumnElement[bool]:
+    """Load balancers of ``account``, or of all, that come after the one of the name."""
+    if account is not None:
+        return sa.and_(_T.c.account == account, _T.c.name_lower > name)
+    return sa.or_(_T.c.name_lower > name, sa.and_(_T.c.name_lower == name, _T.c.account > after_account))
+
+
+def _lock_creation(connection: sa.Connection, account: str) -> None:
+    """SQLite has one writer anyway; on a server there may be no row to lock yet, so the account's number is locked."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATION_LOCK, sa.func.hashtext(account))))
+
+
+def _backend_policies(given: Iterable[document.BackendServerPolicies]) -> list[list[object]]:
+    return [[one.instance_port, list(one.policy_names)] for one in given]
+
+
+def _groups(groups: Iterable[document.SecurityGroup]) -> list[list[str]]:
+    return [[group.group_id, group.name] for group in groups]

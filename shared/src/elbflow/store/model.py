@@ -40,8 +40,11 @@ class BackendState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Zone:
+    """An availability zone of a load balancer; in a VPC with the subnet in which its VMs serve."""
+
     name: str
     state: ZoneState
+    subnet_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,10 @@ class Vm:
 
 @dataclass(frozen=True, slots=True)
 class LoadBalancer:
-    """The aggregate: desired state of one load balancer and the observed state of its parts."""
+    """The aggregate: desired state of one load balancer and the observed state of its parts.
+
+    ``vpc_id`` None makes it a classic one. ``security_groups`` are those of a load balancer in a VPC.
+    """
 
     id: int
     key: document.LoadBalancerKey
@@ -100,10 +106,23 @@ class LoadBalancer:
     backends: tuple[Backend, ...] = ()
     vms: tuple[Vm, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
+    vpc_id: str | None = None
+    security_groups: tuple[document.SecurityGroup, ...] = ()
+    backend_policies: tuple[document.BackendServerPolicies, ...] = ()
+
+    @property
+    def subnets(self) -> tuple[str, ...]:
+        """The enabled zones' subnets; none for a classic load balancer."""
+        enabled = (zone for zone in self.zones if zone.state is ZoneState.IN_SERVICE)
+        return tuple(zone.subnet_id for zone in enabled if zone.subnet_id is not None)
 
     @property
     def enabled_zones(self) -> tuple[str, ...]:
         return tuple(zone.name for zone in self.zones if zone.state is ZoneState.IN_SERVICE)
+
+    def policies_of_backend(self, instance_port: int) -> tuple[str, ...]:
+        """Names of the policies of the back ends behind one instance port."""
+        return next((one.policy_names for one in self.backend_policies if one.instance_port == instance_port), ())
 
     def listener_on(self, port: int) -> document.Listener | None:
         return next((listener for listener in self.listeners if listener.port == port), None)
@@ -116,11 +135,83 @@ class LoadBalancer:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """A load balancer as lists show it. ``lb`` is without its backends and VMs, which were not read."""
+
+    lb: LoadBalancer
+    instance_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AccessKey:
+    """A key of an account, or of a user of it; one with a ``session_token`` is a temporary key of a role or a user.
+
+    ``principal`` is the ARN of the user or role, None for the account itself, which may do everything.
+    ``session_policy`` narrows what a temporary key may do; ``expires_at`` ends its life.
+    """
+
     access_key_id: str
     secret_access_key: str = field(repr=False)
     account: str = ""
     admin: bool = False
+    principal: str | None = None
+    session_name: str | None = None
+    session_token: str | None = field(default=None, repr=False)
+    session_policy: str | None = None
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """The policy documents of a key's user or role, and the policy that narrows a temporary key."""
+
+    documents: tuple[str, ...] = ()
+    session_name: str | None = None
+    session_policy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What is known of an account; ``quotas`` are limits by the names of DescribeAccountLimits."""
+
+    account: str
+    alias: str | None = None
+    quotas: tuple[tuple[str, int], ...] = ()
+    created_at: float = 0.0
+
+
+class PrincipalKind(enum.StrEnum):
+    USER = "user"
+    ROLE = "role"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A user or a role of an account, and its policies: documents by name."""
+
+    arn: str
+    account: str
+    kind: PrincipalKind
+    name: str
+    created_at: float
+    policies: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerCertificate:
+    """A certificate as clients uploaded it to IAM. ``body`` and ``chain`` are PEM; the private key is sealed."""
+
+    account: str
+    name: str
+    path: str
+    certificate_id: str
+    arn: str
+    body: str
+    chain: str | None
+    encrypted_key: bytes = field(repr=False)
+    uploaded_at: float
+    expires_at: float
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,16 @@ from elbflow.store.connections import Connection
 
 _T = tables.outbox
 
+# Built once: SQLAlchemy takes longer to build a statement than SQLite to carry it out.
+_ADD = sa.insert(_T).returning(_T.c.id)
+_REMOVE = sa.delete(_T).where(_T.c.id == sa.bindparam("row"))
+
 
 class Outbox:
     """Repository of undelivered workflow starts and signals.
 
-    Deliver after the commit, then remove the row. A delivery that happened twice does no harm: a second start meets
-    AlreadyStarted, a second signal asks for a generation that is already served.
+    Deliver after the commit, then remove the row. A row belongs to one process at a time: to the one that wrote it
+    until ``claimed_until``, then to whoever claims it first.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -31,27 +35,26 @@ class Outbox:
         payload: str,
         tags: Sequence[str] = (),
         created_at: float,
+        claimed_until: float = 0.0,
     ) -> model.OutboxRow:
         result = await self._connection.execute(
-            sa.insert(_T)
-            .values(
-                kind=kind.value,
-                workflow_id=workflow_id,
-                name=name,
-                payload=payload,
-                tags=list(tags),
-                created_at=created_at,
-            )
-            .returning(_T.c.id)
+            _ADD,
+            {
+                "kind": kind.value,
+                "workflow_id": workflow_id,
+                "name": name,
+                "payload": payload,
+                "tags": list(tags),
+                "created_at": created_at,
+                "claimed_until": claimed_until,
+            },
         )
         return model.OutboxRow(result.scalar_one(), kind, workflow_id, name, payload, tuple(tags), created_at)
 
-    async def older_than(
-        self, created_before: float, *, after_id: int = 0, limit: int = 100
-    ) -> Sequence[model.OutboxRow]:
-        """Rows behind row ``after_id`` that nobody delivered yet, oldest first."""
+    async def unclaimed(self, now: float, *, after_id: int = 0, limit: int = 100) -> Sequence[model.OutboxRow]:
+        """Undelivered rows behind row ``after_id`` that belong to nobody at ``now``, oldest first."""
         result = await self._connection.execute(
-            sa.select(_T).where(_T.c.created_at <= created_before, _T.c.id > after_id).order_by(_T.c.id).limit(limit)
+            sa.select(_T).where(_T.c.claimed_until <= now, _T.c.id > after_id).order_by(_T.c.id).limit(limit)
         )
         return [
             model.OutboxRow(
@@ -66,6 +69,17 @@ class Outbox:
             for row in result.mappings()
         ]
 
+    async def claim(self, row_id: int, *, now: float, until: float) -> bool:
+        """Make the row this process's own until ``until``; False when it is another's, or delivered."""
+        claimed = await self._connection.execute(
+            sa.update(_T).where(_T.c.id == row_id, _T.c.claimed_until <= now).values(claimed_until=until)
+        )
+        return claimed.rowcount > 0
+
+    async def release(self, row_id: int) -> None:
+        """Give up a claim: the row may be delivered by anyone, at once."""
+        await self._connection.execute(sa.update(_T).where(_T.c.id == row_id).values(claimed_until=0.0))
+
     async def is_start_waiting(self, name: str, tags: Sequence[str]) -> bool:
         """Whether a start of this workflow type with just these tags is still to be delivered."""
         result = await self._connection.execute(
@@ -74,7 +88,7 @@ class Outbox:
         return any(tuple(found) == tuple(tags) for found in result.scalars())
 
     async def remove(self, row_id: int) -> None:
-        await self._connection.execute(sa.delete(_T).where(_T.c.id == row_id))
+        await self._connection.execute(_REMOVE, {"row": row_id})
 
     async def size(self) -> int:
         """How many rows wait to be delivered."""

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from elbflow.store import tables
 from elbflow.store.access_keys import AccessKeys
+from elbflow.store.accounts import Accounts
 from elbflow.store.backends import Backends
 from elbflow.store.cloud_resources import CloudResources
 from elbflow.store.connections import Connection
@@ -13,6 +14,8 @@ from elbflow.store.datapoints import Datapoints
 from elbflow.store.instances import Instances
 from elbflow.store.load_balancers import LoadBalancers
 from elbflow.store.outbox import Outbox
+from elbflow.store.principals import Principals
+from elbflow.store.server_certificates import ServerCertificates
 from elbflow.store.vms import Vms
 
 
@@ -22,12 +25,15 @@ class Repositories:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.access_keys = AccessKeys(connection)
+        self.accounts = Accounts(connection)
         self.backends = Backends(connection)
         self.cloud_resources = CloudResources(connection)
         self.datapoints = Datapoints(connection)
         self.instances = Instances(connection)
         self.load_balancers = LoadBalancers(connection)
         self.outbox = Outbox(connection)
+        self.principals = Principals(connection)
+        self.server_certificates = ServerCertificates(connection)
         self.vms = Vms(connection)
 
     async def row_counts(self) -> dict[str, int]:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
 from elbflow.contract import document
 from elbflow.store import model
 
-ByLoadBalancer: TypeAlias = dict[int, list[sa.RowMapping]]
+Parts: TypeAlias = dict[str, dict[int, list[Any]]]
+"""What belongs to load balancers: by table, then by load balancer's id, in the order in which it is shown."""
+
+# Thousands are looked up for one page of load balancers; calling the class takes four times as long.
+_BACKEND_STATES = {state.value: state for state in model.BackendState}
+_PROTOCOLS = {protocol.value: protocol for protocol in document.Protocol}
+_VM_STATES = {state.value: state for state in model.VmState}
+_ZONE_STATES = {state.value: state for state in model.ZoneState}
 
 
-def load_balancer(head: sa.RowMapping, parts: dict[str, ByLoadBalancer]) -> model.LoadBalancer:
-    """Assemble the aggregate of one ``load_balancers`` row."""
+def load_balancer(head: sa.RowMapping, parts: Parts) -> model.LoadBalancer:
+    """Assemble the aggregate of one ``load_balancers`` row; what is not among the ``parts`` stays empty."""
 
-    def own(table: str) -> Sequence[sa.RowMapping]:
-        return parts[table].get(head["id"], ())
+    def own(table: str) -> tuple[Any, ...]:
+        return tuple(parts[table].get(head["id"], ())) if table in parts else ()
 
     return model.LoadBalancer(
         id=head["id"],
@@ -27,25 +34,46 @@ def load_balancer(head: sa.RowMapping, parts: dict[str, ByLoadBalancer]) -> mode
         state=model.LoadBalancerState(head["state"]),
         generation=head["generation"],
         created_at=head["created_at"],
-        attributes=document.Attributes(**head["attributes"]),
+        attributes=attributes(head["attributes"]),
         health_check=document.HealthCheck(**head["health_check"]) if head["health_check"] else None,
-        listeners=tuple(listener(row) for row in own("listeners")),
-        policies=tuple(policy(row) for row in own("policies")),
-        zones=tuple(model.Zone(row["name"], model.ZoneState(row["state"])) for row in own("zones")),
-        backends=tuple(backend(row) for row in own("backends")),
-        vms=tuple(vm(row) for row in own("vms")),
-        tags=tuple((row["key"], row["value"]) for row in own("tags")),
+        listeners=own("listeners"),
+        policies=own("policies"),
+        zones=own("zones"),
+        backends=own("backends"),
+        vms=own("vms"),
+        tags=own("tags"),
+        vpc_id=head["vpc_id"],
+        security_groups=tuple(document.SecurityGroup(group_id, name) for group_id, name in head["security_groups"]),
+        backend_policies=tuple(
+            document.BackendServerPolicies(port, tuple(names)) for port, names in head["backend_policies"]
+        ),
     )
 
 
-def listener(row: sa.RowMapping) -> document.Listener:
+def attributes(stored: Mapping[str, Any]) -> document.Attributes:
+    """Attributes as an earlier build may have stored them: what it did not know has its default."""
+    mode = stored.get("desync_mitigation", document.DesyncMitigation.DEFENSIVE)
+    return document.Attributes(**{**stored, "desync_mitigation": document.DesyncMitigation(mode)})
+
+
+# --- parts: the parameters are the columns that are read, by their names ---------------------------------------------
+
+
+def listener(
+    protocol: str,
+    port: int,
+    instance_protocol: str,
+    instance_port: int,
+    certificate_arn: str | None,
+    policy_names: list[str],
+) -> document.Listener:
     return document.Listener(
-        protocol=document.Protocol(row["protocol"]),
-        port=row["port"],
-        instance_protocol=document.Protocol(row["instance_protocol"]),
-        instance_port=row["instance_port"],
-        certificate_arn=row["certificate_arn"],
-        policy_names=tuple(row["policy_names"]),
+        _PROTOCOLS[protocol],
+        port,
+        _PROTOCOLS[instance_protocol],
+        instance_port,
+        certificate_arn,
+        tuple(policy_names),
     )
 
 
@@ -61,36 +89,64 @@ def listener_values(lb_id: int, one: document.Listener) -> dict[str, object]:
     }
 
 
-def policy(row: sa.RowMapping) -> document.Policy:
-    return document.Policy(row["name"], row["type_name"], tuple((name, value) for name, value in row["attributes"]))
+def policy(name: str, type_name: str, attributes: list[list[str]]) -> document.Policy:
+    return document.Policy(name, type_name, tuple((key, value) for key, value in attributes))
 
 
-def backend(row: sa.RowMapping) -> model.Backend:
+def zone(name: str, state: str, subnet_id: str | None) -> model.Zone:
+    return model.Zone(name, _ZONE_STATES[state], subnet_id)
+
+
+def backend(
+    instance_id: str,
+    address: str,
+    zone: str | None,
+    state: str,
+    reason_code: str,
+    description: str,
+    registered_at: float,
+    reported_at: float | None,
+) -> model.Backend:
     return model.Backend(
-        instance_id=row["instance_id"],
-        address=row["address"],
-        zone=row["zone"],
-        state=model.BackendState(row["state"]),
-        reason_code=row["reason_code"],
-        description=row["description"],
-        registered_at=row["registered_at"],
-        reported_at=row["reported_at"],
+        instance_id, address, zone, _BACKEND_STATES[state], reason_code, description, registered_at, reported_at
     )
 
 
-def vm(row: sa.RowMapping) -> model.Vm:
+def vm(
+    instance_id: str,
+    zone: str,
+    address: str,
+    state: str,
+    launched_at: float,
+    applied_generation: int,
+    applied_hash: str,
+    problems: list[tuple[int, str]],
+    reported_at: float | None,
+    failures: int,
+    failure_window_at: float | None,
+    failed_at: float | None,
+    metrics_sequence: int | None,
+) -> model.Vm:
     return model.Vm(
-        instance_id=row["instance_id"],
-        zone=row["zone"],
-        address=row["address"],
-        state=model.VmState(row["state"]),
-        launched_at=row["launched_at"],
-        applied_generation=row["applied_generation"],
-        applied_hash=row["applied_hash"],
-        problems=tuple(document.ListenerProblem(port, reason) for port, reason in row["problems"]),
-        reported_at=row["reported_at"],
-        failures=row["failures"],
-        failure_window_at=row["failure_window_at"],
-        failed_at=row["failed_at"],
-        metrics_sequence=row["metrics_sequence"],
+        instance_id,
+        zone,
+        address,
+        _VM_STATES[state],
+        launched_at,
+        applied_generation,
+        applied_hash,
+        tuple(document.ListenerProblem(port, reason) for port, reason in problems),
+        reported_at,
+        failures,
+        failure_window_at,
+        failed_at,
+        metrics_sequence,
     )
+
+
+def tag(key: str, value: str) -> tuple[str, str]:
+    return key, value
+
+
+def instance_id(instance_id: str) -> str:
+    return instance_id

@@ -35,6 +35,57 @@ access_keys = sa.Table(
     sa.Column("secret_access_key", sa.String(128), nullable=False),
     sa.Column("account", sa.String(12), nullable=False),
     sa.Column("admin", sa.Boolean, nullable=False, default=False),
+    sa.Column(
+        "principal", sa.String(1024), sa.ForeignKey("principals.arn", ondelete="CASCADE"), nullable=True, index=True
+    ),
+    sa.Column("session_name", sa.String(64), nullable=True),
+    sa.Column("session_token", sa.String(512), nullable=True),
+    sa.Column("session_policy", sa.Text, nullable=True),
+    sa.Column("expires_at", sa.Float, nullable=True),
+)
+
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("account", sa.String(12), primary_key=True),
+    sa.Column("alias", sa.String(63), nullable=True),
+    sa.Column("quotas", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+)
+
+principals = sa.Table(
+    "principals",
+    metadata,
+    sa.Column("arn", sa.String(1024), primary_key=True),
+    sa.Column("account", sa.String(12), nullable=False, index=True),
+    sa.Column("kind", sa.String(8), nullable=False),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+)
+
+principal_policies = sa.Table(
+    "principal_policies",
+    metadata,
+    sa.Column("arn", sa.String(1024), sa.ForeignKey("principals.arn", ondelete="CASCADE"), primary_key=True),
+    sa.Column("name", sa.String(128), primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+
+server_certificates = sa.Table(
+    "server_certificates",
+    metadata,
+    sa.Column("certificate_id", sa.String(32), primary_key=True),
+    sa.Column("account", sa.String(12), nullable=False),
+    sa.Column("name", sa.String(128), nullable=False),
+    sa.Column("path", sa.String(512), nullable=False),
+    sa.Column("arn", sa.String(1024), nullable=False, unique=True),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("chain", sa.Text, nullable=True),
+    sa.Column("encrypted_key", sa.LargeBinary, nullable=False),
+    sa.Column("uploaded_at", sa.Float, nullable=False),
+    sa.Column("expires_at", sa.Float, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.UniqueConstraint("account", "name"),
 )
 
 load_balancers = sa.Table(
@@ -51,6 +102,9 @@ load_balancers = sa.Table(
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("attributes", sa.JSON, nullable=False),
     sa.Column("health_check", sa.JSON(none_as_null=True), nullable=True),
+    sa.Column("vpc_id", sa.String(64), nullable=True),
+    sa.Column("security_groups", sa.JSON, nullable=False, server_default="[]"),
+    sa.Column("backend_policies", sa.JSON, nullable=False, server_default="[]"),
     sa.UniqueConstraint("account", "name_lower"),
 )
 
@@ -63,7 +117,7 @@ listeners = sa.Table(
     sa.Column("port", sa.Integer, nullable=False),
     sa.Column("instance_protocol", sa.String(8), nullable=False),
     sa.Column("instance_port", sa.Integer, nullable=False),
-    sa.Column("certificate_arn", sa.String(512), nullable=True),
+    sa.Column("certificate_arn", sa.String(1024), nullable=True, index=True),
     sa.Column("policy_names", sa.JSON, nullable=False),
     sa.UniqueConstraint("load_balancer_id", "port"),
 )
@@ -86,6 +140,7 @@ zones = sa.Table(
     _load_balancer_id(),
     sa.Column("name", sa.String(64), nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("subnet_id", sa.String(64), nullable=True),
     sa.UniqueConstraint("load_balancer_id", "name"),
 )
 
@@ -150,6 +205,7 @@ outbox = sa.Table(
     sa.Column("payload", sa.Text, nullable=False),
     sa.Column("tags", sa.JSON, nullable=False),
     sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("claimed_until", sa.Float, nullable=False, server_default="0"),
 )
 
 instances = sa.Table(

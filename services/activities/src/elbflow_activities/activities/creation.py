@@ -22,10 +22,14 @@ class Creation:
         self._env = env
 
     async def admission_control(self, key: document.LoadBalancerKey, zones: tuple[str, ...]) -> None:
-        await changes.read(self._env, key)
+        lb = await changes.read(self._env, key)
         known = await self._env.cloud.zones()
         if unknown := [zone for zone in zones if zone not in known]:
             raise base.ZoneUnknown(f"Availability Zone not found: {', '.join(unknown)}")
+        wanted = [zone.subnet_id for zone in lb.zones if zone.name in zones and zone.subnet_id is not None]
+        there = await self._env.cloud.subnets(key.account, wanted)
+        if gone := [subnet_id for subnet_id in wanted if subnet_id not in there]:
+            raise base.SubnetUnknown(f"Subnet not found: {', '.join(gone)}")
 
     async def create_load_balancer_commit(self, key: document.LoadBalancerKey) -> None:
         """A deletion waits until the commit: where one has begun, this is a repetition."""

@@ -17,15 +17,21 @@ class Listeners:
         async with changes.changing(self._env, key) as change:
             lb = change.lb
             if lb.health_check is None and lb.listeners:
-                check = document.HealthCheck(
-                    f"TCP:{lb.listeners[0].instance_port}",
-                    interval_s=30,
-                    timeout_s=5,
-                    unhealthy_threshold=3,
-                    healthy_threshold=3,
-                )
+                check = document.HealthCheck(f"TCP:{lb.listeners[0].instance_port}")
                 await change.tx.load_balancers.set_health_check(lb.id, check)
 
     async def listener_rollback(self, key: document.LoadBalancerKey, ports: tuple[int, ...]) -> None:
         async with changes.changing(self._env, key) as change:
             await change.tx.load_balancers.delete_listeners(change.lb.id, ports)
+
+    async def listener_certificate_commit(self, key: document.LoadBalancerKey) -> None:
+        async with changes.changing(self._env, key) as change:
+            change.push = True
+
+    async def listener_certificate_rollback(
+        self, key: document.LoadBalancerKey, port: int, arn: str, former_arn: str | None
+    ) -> None:
+        async with changes.changing(self._env, key) as change:
+            listener = change.lb.listener_on(port)
+            if listener is not None and listener.certificate_arn == arn:
+                await change.tx.load_balancers.set_listener_certificate(change.lb.id, port, former_arn)

@@ -23,6 +23,7 @@ class Zones:
         self, key: document.LoadBalancerKey, profile: str, group_name: str, zones: tuple[str, ...]
     ) -> activities.ScalingGroups:
         lb = await changes.read(self._env, key)
+        subnets = {zone.name: zone.subnet_id for zone in lb.zones}
         for zone in zones:
             plan = base.ScalingGroupPlan(
                 names.scaling_group_name(lb.key, zone),
@@ -31,6 +32,8 @@ class Zones:
                 self._env.policy.vms_per_zone,
                 instance_profile=profile,
                 security_group=group_name,
+                subnet_id=subnets.get(zone),
+                group_ids=tuple(group.group_id for group in lb.security_groups),
             )
             await self._record_vms(lb.key, await self._env.cloud.ensure_scaling_group(plan))
         return activities.ScalingGroups(tuple(zone for zone in zones if zone not in lb.enabled_zones))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from elbflow import errors
-from elbflow.contract import document
+from elbflow.contract import cloud, document
 
 
 class CloudUnavailable(errors.Retryable):
@@ -22,6 +22,10 @@ class CloudUnavailable(errors.Retryable):
 
 class ZoneUnknown(errors.Permanent):
     """There is no such availability zone."""
+
+
+class SubnetUnknown(errors.Permanent):
+    """There is no such subnet."""
 
 
 class CertificateUnknown(errors.Permanent):
@@ -49,7 +53,10 @@ class CloudVm:
 
 @dataclass(frozen=True, slots=True)
 class ScalingGroupPlan:
-    """What a scaling group should be: ``capacity`` VMs of one load balancer in one zone."""
+    """What a scaling group should be: ``capacity`` VMs of one load balancer in one zone.
+
+    In a VPC the VMs serve in ``subnet_id`` and carry the groups ``group_ids``.
+    """
 
     name: str
     key: document.LoadBalancerKey
@@ -57,6 +64,8 @@ class ScalingGroupPlan:
     capacity: int
     instance_profile: str
     security_group: str
+    subnet_id: str | None = None
+    group_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +156,9 @@ class SecurityGroups(Protocol):
     async def open_ports(self, name: str) -> tuple[int, ...]:
         """Ports that are open; none when there is no such group."""
 
+    async def ensure_default_elb_group(self, account: str, vpc_id: str) -> document.SecurityGroup:
+        """Find or create the group that the account's load balancers in the VPC get when they name none."""
+
 
 class ScalingGroups(Protocol):
     """Auto Scaling: groups of load-balancer VMs."""
@@ -156,6 +168,9 @@ class ScalingGroups(Protocol):
 
     async def set_capacity(self, name: str, capacity: int) -> ScalingGroup | None:
         """Launch or terminate until the group has ``capacity`` VMs; None when there is no such group."""
+
+    async def set_group_ids(self, name: str, group_ids: Iterable[str]) -> None:
+        """Let the VMs in the scaling group, and those that follow them, carry these security groups of their VPC."""
 
     async def delete_scaling_group(self, name: str) -> None:
         """Terminate the group's VMs and delete it. After a failure the group is still there, with capacity 0."""
@@ -176,11 +191,8 @@ class ScalingGroups(Protocol):
         """Replace members that are gone. A cloud that does so by itself has nothing to do here."""
 
 
-class Cloud(Identities, SecurityGroups, ScalingGroups, Protocol):
+class Cloud(cloud.View, Identities, SecurityGroups, ScalingGroups, Protocol):
     """All of the cloud that the service uses."""
-
-    async def zones(self) -> tuple[str, ...]:
-        """Names of the availability zones."""
 
     async def instances(self, account: str, instance_ids: Iterable[str]) -> Mapping[str, UserInstance]:
         """Those of the account's instances that the cloud knows, by id."""

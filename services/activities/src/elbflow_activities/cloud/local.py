@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 
 from elbflow import store
+from elbflow.contract import cloud
 from elbflow_activities.cloud import base, host_client
 from elbflow_activities.cloud.local_groups import LocalScalingGroups
 from elbflow_activities.cloud.local_resources import LocalIdentities, LocalSecurityGroups
@@ -17,19 +18,23 @@ _DATA_AT_ONCE = 100
 """Data stored in one transaction: some milliseconds in which nobody else can write."""
 
 
-class LocalCloud(LocalIdentities, LocalSecurityGroups, LocalScalingGroups):
+class LocalCloud(cloud.DeclaredCloud, LocalIdentities, LocalSecurityGroups, LocalScalingGroups):
     """Implements :class:`base.Cloud`. Users' instances are the store's directory, or bare addresses."""
 
     def __init__(
-        self, db: store.Store, host: host_client.HostClient, *, zones: tuple[str, ...], rng: random.Random
+        self,
+        db: store.Store,
+        host: host_client.HostClient,
+        *,
+        zones: tuple[str, ...],
+        rng: random.Random,
+        vpc: cloud.DeclaredVpc | None = None,
+        buckets: frozenset[str] = frozenset(),
     ) -> None:
+        cloud.DeclaredCloud.__init__(self, zones, vpc, buckets)
         LocalIdentities.__init__(self, db)
         LocalSecurityGroups.__init__(self, db)
         LocalScalingGroups.__init__(self, db, host, rng)
-        self._zones = zones
-
-    async def zones(self) -> tuple[str, ...]:
-        return self._zones
 
     async def instances(self, account: str, instance_ids: Iterable[str]) -> Mapping[str, base.UserInstance]:
         """The known ones. An address given as an instance id is an instance that always runs, in no zone."""

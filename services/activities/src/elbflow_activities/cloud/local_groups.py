@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -53,6 +54,10 @@ class LocalScalingGroups:
             return None
         await self._settle(name)
         return await self._described(name)
+
+    async def set_group_ids(self, name: str, group_ids: Iterable[str]) -> None:
+        chosen = tuple(group_ids)
+        await self._change(name, lambda record: replace(record, group_ids=chosen))
 
     async def delete_scaling_group(self, name: str) -> None:
         if await self._change(name, GroupRecord.deleted):

@@ -10,12 +10,12 @@ import hashlib
 from collections.abc import Iterable, Mapping
 
 from elbflow import errors, store
+from elbflow.contract import cloud, document
 from elbflow_activities.cloud import base
 
 ROLE = "role"
 PROFILE = "instance-profile"
 SECURITY_GROUP = "security-group"
-CERTIFICATE = "server-certificate"
 
 
 class ResourceMissing(errors.Retryable):
@@ -63,12 +63,13 @@ class LocalIdentities:
 
     async def require_certificate(self, account: str, arn: str) -> None:
         async with self._db.reading() as tx:
-            if await tx.cloud_resources.get(CERTIFICATE, arn) is None or f"::{account}:" not in arn:
+            found = await tx.server_certificates.by_arn(arn)
+            if found is None or found.account != account:
                 raise base.CertificateUnknown(f"there is no server certificate {arn}")
 
 
 class LocalSecurityGroups:
-    """Security groups with their open ports."""
+    """Security groups with their open ports: by name, those that are shared by an account in a VPC by their id."""
 
     def __init__(self, db: store.Store) -> None:
         self._db = db
@@ -79,6 +80,14 @@ class LocalSecurityGroups:
             if await tx.cloud_resources.get(SECURITY_GROUP, name) is None:
                 await tx.cloud_resources.save(SECURITY_GROUP, name, {"id": group_id, "ports": [], "tags": {}})
         return group_id
+
+    async def ensure_default_elb_group(self, account: str, vpc_id: str) -> document.SecurityGroup:
+        group = cloud.default_elb_group(account, vpc_id)
+        async with self._db.transaction() as tx:
+            if await tx.cloud_resources.get(SECURITY_GROUP, group.group_id) is None:
+                data = {"id": group.group_id, "ports": [], "tags": {}, "account": account, "vpc": vpc_id}
+                await tx.cloud_resources.save(SECURITY_GROUP, group.group_id, data)
+        return group
 
     async def delete_security_group(self, name: str) -> None:
         await _remove(self._db, SECURITY_GROUP, name)

@@ -32,12 +32,22 @@ class GroupRecord:
     members: Mapping[str, bool]
     doomed: tuple[str, ...] = ()
     deleting: bool = False
+    subnet_id: str | None = None
+    group_ids: tuple[str, ...] = ()
 
     @classmethod
     def planned(cls, plan: base.ScalingGroupPlan, before: GroupRecord | None, new_id: Callable[[], str]) -> GroupRecord:
         """What ``plan`` asks for, keeping the VMs that are there."""
         empty = cls(
-            plan.key.account, plan.key.name, plan.zone, 0, plan.instance_profile, plan.security_group, members={}
+            plan.key.account,
+            plan.key.name,
+            plan.zone,
+            0,
+            plan.instance_profile,
+            plan.security_group,
+            members={},
+            subnet_id=plan.subnet_id,
+            group_ids=plan.group_ids,
         )
         kept = empty if before is None else replace(empty, members=before.members, doomed=before.doomed)
         return kept.resized(plan.capacity, new_id)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import structlog
 
 from elbflow import store
-from elbflow.contract import document, workflows
+from elbflow.contract import cloud, document, workflows
 from elbflow_api import faults, orders, query
+from elbflow_api.actions import certificates, placement
 from elbflow_api.dependencies import Call, Dependencies
-from elbflow_api.rules import listeners, naming, tags, zones
+from elbflow_api.rules import health_check, limits, listeners, naming, tags, vpc
 
 log = structlog.get_logger()
 
@@ -20,7 +21,7 @@ async def create_load_balancer(call: Call, room: Dependencies) -> query.Response
 
     The same request again gives the same answer: it joins a creation that is under way, and finds a finished one.
     """
-    wanted = _read(call, room)
+    wanted = await _read(call, room)
     for _ in range(_ATTEMPTS):
         existing = await _find(wanted.key, room)
         if existing is None:
@@ -39,57 +40,59 @@ async def create_load_balancer(call: Call, room: Dependencies) -> query.Response
     raise faults.unavailable(f"Load Balancer '{wanted.key.name}' is being changed by other requests")
 
 
-def _read(call: Call, room: Dependencies) -> store.LoadBalancer:
+async def _read(call: Call, room: Dependencies) -> store.LoadBalancer:
     """The load balancer as requested; raises the fault of the first check that fails."""
     params, settings = call.params, room.settings
     key = document.LoadBalancerKey(call.caller.account, naming.load_balancer_name(params.text("LoadBalancerName")))
     chosen_tags = tags.read(params.structures("Tags"), settings.max_tags)
-    chosen_listeners = listeners.read(params.structures("Listeners"), settings.restricted_ports)
-    _refuse_vpc(params)
-    chosen_zones = zones.read(params.texts("AvailabilityZones"), settings.zones)
-    if not chosen_zones:
-        raise query.validation_error("Either AvailabilityZones or SubnetIds must be specified")
+    chosen_listeners, chosen_policies = listeners.with_default_policy(
+        listeners.read(params.structures("Listeners"), settings.restricted_ports), (), room.security_policies
+    )
+    most = limits.of(call.quotas, settings)[limits.LISTENERS]
+    if len(chosen_listeners) > most:
+        raise listeners.too_many(most)
+    place = await placement.of(call, room)
     return store.LoadBalancer(
         id=0,
         key=key,
-        dns_name=naming.dns_name(key, settings.dns_suffix),
-        scheme=naming.INTERNET_FACING,
+        dns_name=naming.dns_name(key, settings.dns_suffix, internal=place.scheme == vpc.INTERNAL),
+        scheme=place.scheme,
         state=store.LoadBalancerState.PROVISIONING,
         generation=1,
         created_at=round(room.clock.now(), 3),
         listeners=chosen_listeners,
-        # Not enabled yet: the workflow does that. Until then the rows tell what was asked for.
-        zones=tuple(store.Zone(zone, store.ZoneState.OUT_OF_SERVICE) for zone in chosen_zones),
+        policies=chosen_policies,
+        health_check=health_check.default(
+            chosen_listeners[0].instance_port, original=settings.compatibility_default_health_check
+        ),
+        zones=place.zones(),
         tags=chosen_tags,
+        vpc_id=place.vpc_id,
+        security_groups=place.security_groups,
     )
-
-
-def _refuse_vpc(params: query.Params) -> None:
-    """Load balancers here are classic ones, outside any VPC."""
-    if subnets := params.texts("Subnets"):
-        raise query.modelled("SubnetNotFoundException", f"There are no subnets {', '.join(subnets)}")
-    if params.texts("SecurityGroups"):
-        raise faults.invalid_configuration("Security groups can only be given to a Load Balancer in a VPC")
-    if params.optional_text("Scheme") not in (None, naming.INTERNET_FACING):
-        raise query.modelled(
-            "InvalidSchemeException", f"Outside a VPC the scheme of a Load Balancer is {naming.INTERNET_FACING}"
-        )
 
 
 def _same(existing: store.LoadBalancer, wanted: store.LoadBalancer) -> bool:
     """Whether a request for ``wanted`` is answered by what exists."""
-    if existing.state is store.LoadBalancerState.PROVISIONING:
-        existing_zones = {zone.name for zone in existing.zones}
-    else:
-        existing_zones = set(existing.enabled_zones)
+    new = existing.state is store.LoadBalancerState.PROVISIONING
+    enabled = [zone for zone in existing.zones if new or zone.name in existing.enabled_zones]
     return (
         existing.key == wanted.key
-        and existing_zones == {zone.name for zone in wanted.zones}
+        and {zone.name: zone.subnet_id for zone in enabled} == {zone.name: zone.subnet_id for zone in wanted.zones}
         and existing.scheme == wanted.scheme
+        and existing.vpc_id == wanted.vpc_id
+        and _same_groups(existing, wanted)
         and dict(existing.tags) == dict(wanted.tags)
         and len(existing.listeners) == len(wanted.listeners)
         and all(listeners.same(*pair) for pair in zip(existing.listeners, wanted.listeners, strict=True))
     )
+
+
+def _same_groups(existing: store.LoadBalancer, wanted: store.LoadBalancer) -> bool:
+    """Whoever asked for no groups got the service's own."""
+    if wanted.vpc_id is None or wanted.security_groups:
+        return existing.security_groups == wanted.security_groups
+    return existing.security_groups in ((), (cloud.default_elb_group(wanted.key.account, wanted.vpc_id),))
 
 
 async def _find(key: document.LoadBalancerKey, room: Dependencies) -> store.LoadBalancer | None:
@@ -98,7 +101,11 @@ async def _find(key: document.LoadBalancerKey, room: Dependencies) -> store.Load
 
 
 async def _create(wanted: store.LoadBalancer, call: Call, room: Dependencies) -> query.Response:
+    most = limits.of(call.quotas, room.settings)[limits.LOAD_BALANCERS]
     async with room.db.transaction() as tx:
+        if await tx.load_balancers.count_for_creation(wanted.key.account) >= most:
+            raise limits.too_many_load_balancers(most)
+        await certificates.require(tx, wanted.key.account, wanted.listeners)
         lb = await tx.load_balancers.create(wanted)
         order = await orders.start(
             tx,
@@ -136,7 +143,9 @@ async def _clear_away(lb: store.LoadBalancer, room: Dependencies) -> None:
     """Order the deletion of what a failed creation left behind, which is nothing unless its workflow was cut off."""
     async with room.db.transaction() as tx:
         current = await tx.load_balancers.find(lb.key, for_update=True)
-        if current is None or current.id != lb.id or current.state is not store.LoadBalancerState.PROVISIONING:
+        # Row ids are used again where they became free, so the time of creation tells load balancers apart.
+        mine = current is not None and current.created_at == lb.created_at
+        if current is None or not mine or current.state is not store.LoadBalancerState.PROVISIONING:
             return
         log.error("creation_not_undone", account=lb.key.account, load_balancer=lb.key.name)
         order = await orders.delete(tx, current, now=room.clock.now())

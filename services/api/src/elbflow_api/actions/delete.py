@@ -17,15 +17,19 @@ async def delete_load_balancer(call: Call, room: Dependencies) -> query.Response
 
     A failed deletion leaves the load balancer invisible and its row in place: call again.
     """
-    async with room.db.reading() as tx:
-        lb = await tx.load_balancers.find(call.key)
-    if lb is not None and lb.state is store.LoadBalancerState.PROVISIONING:
-        await _wait_for_creation(lb, call, room)
-    ordered = await _order(call, room)
-    if ordered is None:
-        return {}
-    mutation.require_success(await mutation.conclude(workflows.DELETE_LOAD_BALANCER, [ordered], call, room))
+    lb = await _find(call, room)
+    while lb is not None:
+        if lb.state is store.LoadBalancerState.PROVISIONING:
+            await _wait_for_creation(lb, call, room)
+        ordered, lb = await _order(lb, call, room)
+        if ordered is not None:
+            mutation.require_success(await mutation.conclude(workflows.DELETE_LOAD_BALANCER, [ordered], call, room))
     return {}
+
+
+async def _find(call: Call, room: Dependencies) -> store.LoadBalancer | None:
+    async with room.db.reading() as tx:
+        return await tx.load_balancers.find(call.key)
 
 
 async def _wait_for_creation(lb: store.LoadBalancer, call: Call, room: Dependencies) -> None:
@@ -38,12 +42,20 @@ async def _wait_for_creation(lb: store.LoadBalancer, call: Call, room: Dependenc
     )
 
 
-async def _order(call: Call, room: Dependencies) -> store.OutboxRow | None:
-    """Mark the load balancer and order its deletion; None when there is none."""
+async def _order(
+    seen: store.LoadBalancer, call: Call, room: Dependencies
+) -> tuple[store.OutboxRow | None, store.LoadBalancer | None]:
+    """Mark the load balancer and order its deletion; neither when there is none any more.
+
+    When another one has taken the name since ``seen`` and is being created now, it is given back to be waited for.
+    """
     async with room.db.transaction() as tx:
         lb = await tx.load_balancers.find(call.key, for_update=True)
         if lb is None:
-            return None
+            return None, None
+        # Row ids are used again where they became free, so the time of creation tells load balancers apart.
+        if lb.state is store.LoadBalancerState.PROVISIONING and lb.created_at != seen.created_at:
+            return None, lb
         if lb.state is not store.LoadBalancerState.DELETING:
             log.info("deletion_requested", account=lb.key.account, load_balancer=lb.key.name)
-        return await orders.delete(tx, lb, now=room.clock.now())
+        return await orders.delete(tx, lb, now=room.clock.now()), None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -11,9 +9,7 @@ from elbflow import store
 from elbflow.contract import document, names
 from elbflow_api import faults, query
 from elbflow_api.dependencies import Call, Dependencies
-from elbflow_api.rules import health_check, policy_types
-
-_LARGEST_PAGE = 400
+from elbflow_api.rules import health_check, naming, paging, policy_types, vpc
 
 
 async def describe_load_balancers(call: Call, room: Dependencies) -> query.Response:
@@ -23,22 +19,23 @@ async def describe_load_balancers(call: Call, room: Dependencies) -> query.Respo
     """
     params = call.params
     wanted = params.texts("LoadBalancerNames")
-    page_size = params.optional_integer("PageSize") or _LARGEST_PAGE
-    after = _name_in(params.optional_text("Marker"))
+    page_size = paging.size(params)
+    name, account = _place(paging.after(params))
     async with room.db.reading() as tx:
-        found = await tx.load_balancers.page(
-            call.caller.account,
+        found = await tx.load_balancers.listing(
+            None if call.every_account else call.caller.account,
             names=wanted or None,
             state=store.LoadBalancerState.ACTIVE,
-            after=after,
+            after=name,
+            after_account=account,
             limit=max(page_size, len(wanted)) + 1,
         )
-    if not after:
-        _require_all(wanted, found)
+    if not name:
+        _require_all(wanted, (one.lb for one in found), room)
     page = found[:page_size]
     return {
-        "LoadBalancerDescriptions": [_description(lb, room) for lb in page],
-        "NextMarker": _marker(page[-1].key.name) if len(found) > page_size else None,
+        "LoadBalancerDescriptions": [_description(one, room) for one in page],
+        "NextMarker": _marker(page[-1].lb.key) if len(found) > page_size else None,
     }
 
 
@@ -47,9 +44,11 @@ async def describe_tags(call: Call, room: Dependencies) -> query.Response:
     wanted = call.params.texts("LoadBalancerNames")
     async with room.db.reading() as tx:
         found = await tx.load_balancers.page(
-            call.caller.account, names=wanted, state=store.LoadBalancerState.ACTIVE, limit=len(wanted)
+            None if call.every_account else call.caller.account,
+            names=wanted or None,
+            state=store.LoadBalancerState.ACTIVE,
         )
-    _require_all(wanted, found)
+    _require_all(wanted, found, room)
     return {
         "TagDescriptions": [
             {"LoadBalancerName": lb.key.name, "Tags": [{"Key": key, "Value": value} for key, value in lb.tags]}
@@ -58,25 +57,23 @@ async def describe_tags(call: Call, room: Dependencies) -> query.Response:
     }
 
 
-def _require_all(wanted: Iterable[str], found: Iterable[store.LoadBalancer]) -> None:
+def _require_all(wanted: Iterable[str], found: Iterable[store.LoadBalancer], room: Dependencies) -> None:
+    if room.settings.compatibility_unknown_names_skipped:
+        return
     known = {lb.key.name.lower() for lb in found}
     for name in wanted:
         if name.lower() not in known:
             raise faults.load_balancer_not_found(name)
 
 
-def _marker(name: str) -> str:
-    return base64.urlsafe_b64encode(name.encode()).decode()
+def _marker(key: document.LoadBalancerKey) -> str:
+    return paging.marker(f"{key.name}/{key.account}")
 
 
-def _name_in(marker: str | None) -> str:
-    """The name that the page before ended with; empty for the first page."""
-    if not marker:
-        return ""
-    try:
-        return base64.b64decode(marker, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        raise query.validation_error("Invalid Marker") from None
+def _place(after: str) -> tuple[str, str]:
+    """Name and account of the load balancer that the page before ended with; empty for the first page."""
+    name, _, account = after.partition("/")
+    return name, account
 
 
 def _listener(listener: document.Listener) -> dict[str, query.Value]:
@@ -107,23 +104,35 @@ def _policies(all_policies: Iterable[document.Policy]) -> dict[str, query.Value]
     return {"AppCookieStickinessPolicies": app, "LBCookieStickinessPolicies": lb, "OtherPolicies": other}
 
 
-def _description(lb: store.LoadBalancer, room: Dependencies) -> dict[str, query.Value]:
-    return {
+def _source_group(lb: store.LoadBalancer, room: Dependencies) -> dict[str, query.Value]:
+    """Whom back ends must let in: the user's own group in a VPC, else the service's."""
+    if lb.vpc_id is not None:
+        name = lb.security_groups[0].name if lb.security_groups else ""
+        return {"OwnerAlias": lb.key.account, "GroupName": name}
+    return {"OwnerAlias": room.settings.system_account, "GroupName": names.security_group_name(lb.key)}
+
+
+def _description(listed: store.Listed, room: Dependencies) -> dict[str, query.Value]:
+    """All of it. As at AWS an internal load balancer has no CanonicalHostedZoneName."""
+    lb = listed.lb
+    shown: dict[str, query.Value | None] = {
         "LoadBalancerName": lb.key.name,
         "DNSName": lb.dns_name,
-        "CanonicalHostedZoneName": lb.dns_name,
+        "CanonicalHostedZoneName": None if lb.scheme == vpc.INTERNAL else lb.dns_name,
+        "CanonicalHostedZoneNameID": naming.hosted_zone_id(room.settings.dns_suffix),
         "ListenerDescriptions": [_listener(listener) for listener in lb.listeners],
         "Policies": _policies(lb.policies),
-        "BackendServerDescriptions": [],
+        "BackendServerDescriptions": [
+            {"InstancePort": one.instance_port, "PolicyNames": list(one.policy_names)} for one in lb.backend_policies
+        ],
         "AvailabilityZones": list(lb.enabled_zones),
-        "Subnets": [],
-        "Instances": [{"InstanceId": backend.instance_id} for backend in lb.backends],
-        **({"HealthCheck": health_check.shown(lb.health_check)} if lb.health_check else {}),
-        "SourceSecurityGroup": {
-            "OwnerAlias": room.settings.system_account,
-            "GroupName": names.security_group_name(lb.key),
-        },
-        "SecurityGroups": [],
+        "Subnets": list(lb.subnets),
+        "VPCId": lb.vpc_id,
+        "Instances": [{"InstanceId": instance_id} for instance_id in listed.instance_ids],
+        "HealthCheck": health_check.shown(lb.health_check) if lb.health_check else None,
+        "SourceSecurityGroup": _source_group(lb, room),
+        "SecurityGroups": [group.group_id for group in lb.security_groups],
         "CreatedTime": datetime.fromtimestamp(lb.created_at, UTC),
         "Scheme": lb.scheme,
     }
+    return {name: value for name, value in shown.items() if value is not None}

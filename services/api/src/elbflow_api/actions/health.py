@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from elbflow import errors
-from elbflow_api import mutation, query
+from collections.abc import Sequence
+
+from elbflow import errors, store
+from elbflow_api import faults, mutation, query
 from elbflow_api.dependencies import Call, Dependencies, active
 from elbflow_api.rules import health_check, health_states, instances
 
@@ -25,21 +27,38 @@ async def configure_health_check(call: Call, room: Dependencies) -> query.Respon
 
 
 async def describe_instance_health(call: Call, room: Dependencies) -> query.Response:
-    """The state of all registered instances, or of the named ones; those must be registered."""
+    """The state of all registered instances, or of the named ones in their order.
+
+    As at AWS, an instance that is not registered is OutOfService, and one that there is not is ``InvalidInstance``.
+    """
     wanted = instances.read_ids(call.params.structures("Instances"))
     async with room.db.reading() as tx:
         lb = await active(tx, call.key)
-    instances.require_registered(lb, wanted)
-    states = []
-    for backend in lb.backends:
-        if not wanted or backend.instance_id in wanted:
-            state, reason_code, description = health_states.shown(backend)
-            states.append(
-                {
-                    "InstanceId": backend.instance_id,
-                    "State": state,
-                    "ReasonCode": reason_code,
-                    "Description": description,
-                }
-            )
-    return {"InstanceStates": states}
+        states = _registered(lb, room)
+        others = [instance_id for instance_id in wanted if instance_id not in states]
+        if others and not room.settings.compatibility_unknown_names_skipped:
+            await _require_existing(tx, lb, others)
+            states |= dict.fromkeys(others, health_states.NOT_REGISTERED)
+    return {"InstanceStates": [_shown(one, states[one]) for one in wanted or states if one in states]}
+
+
+def _registered(lb: store.LoadBalancer, room: Dependencies) -> dict[str, health_states.HealthState]:
+    original = room.settings.compatibility_error_state
+    return {backend.instance_id: health_states.of(backend, original=original) for backend in lb.backends}
+
+
+async def _require_existing(tx: store.Repositories, lb: store.LoadBalancer, instance_ids: Sequence[str]) -> None:
+    """Raise ``InvalidInstance`` for the first instance that there is not. An address is its own instance."""
+    there = {one.instance_id for one in await tx.instances.find(lb.key.account, list(instance_ids))}
+    for instance_id in instance_ids:
+        if instance_id not in there and instances.ip_address(instance_id) is None:
+            raise faults.instance_not_found(instance_id)
+
+
+def _shown(instance_id: str, health: health_states.HealthState) -> dict[str, query.Value]:
+    return {
+        "InstanceId": instance_id,
+        "State": health.state.value,
+        "ReasonCode": health.reason_code,
+        "Description": health.description,
+    }

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from elbflow import store
 from elbflow_api import faults, mutation, query
 from elbflow_api.dependencies import Call, Dependencies, active
-from elbflow_api.rules import health_states, instances
+from elbflow_api.rules import health_states, instances, limits
 
 
 async def register_instances(call: Call, room: Dependencies) -> query.Response:
@@ -19,10 +19,9 @@ async def register_instances(call: Call, room: Dependencies) -> query.Response:
         new = [instance_id for instance_id in wanted if instance_id not in registered]
         if not new:
             return _answer(backend.instance_id for backend in lb.backends)
-        if len(registered) + len(new) > room.settings.max_instances:
-            raise faults.invalid_configuration(
-                f"A Load Balancer cannot have more than {room.settings.max_instances} registered instances"
-            )
+        most = limits.of(call.quotas, room.settings)[limits.INSTANCES]
+        if len(registered) + len(new) > most:
+            raise faults.invalid_configuration(f"A Load Balancer cannot have more than {most} registered instances")
         backends = await _backends(tx, lb, new, room)
         await tx.backends.add(lb.id, backends)
         written = await mutation.order_push(tx, lb, room)

@@ -7,21 +7,27 @@ from collections.abc import Callable, Iterable
 from elbflow import store
 from elbflow.contract import document, workflows
 from elbflow_api import faults, mutation, query
+from elbflow_api.actions import certificates
 from elbflow_api.dependencies import Call, Dependencies
-from elbflow_api.rules import listeners
+from elbflow_api.rules import limits, listeners
 
 
 async def create_load_balancer_listeners(call: Call, room: Dependencies) -> query.Response:
     """Add listeners and wait until their ports are open. A listener that exists just so is no error.
 
-    When the workflow fails it removes the listeners again.
+    HTTPS and SSL listeners begin with the default security policy. When the workflow fails it removes the listeners
+    again.
     """
     wanted = listeners.read(call.params.structures("Listeners"), room.settings.restricted_ports)
     ports = {listener.port for listener in wanted}
     async with mutation.settled(workflows.CREATE_LISTENERS, call, room, concerns=_overlaps(ports)) as (tx, lb):
-        new = _new(lb, wanted)
+        new = _new(lb, wanted, limits.of(call.quotas, room.settings)[limits.LISTENERS])
         if not new:
             return {}
+        await certificates.require(tx, lb.key.account, new)
+        new, policies = listeners.with_default_policy(new, lb.policies, room.security_policies)
+        for policy in policies:
+            await tx.load_balancers.add_policy(lb.id, policy)
         await tx.load_balancers.add_listeners(lb.id, new)
         value = workflows.ListenersInput(lb.key, tuple(listener.port for listener in new))
         written = await mutation.order(tx, lb, workflows.CREATE_LISTENERS, "create-listeners", value, room, push=True)
@@ -47,7 +53,7 @@ def _overlaps(ports: set[int]) -> Callable[[workflows.ListenersInput], bool]:
     return lambda value: not ports.isdisjoint(value.ports)
 
 
-def _new(lb: store.LoadBalancer, wanted: Iterable[document.Listener]) -> list[document.Listener]:
+def _new(lb: store.LoadBalancer, wanted: Iterable[document.Listener], most: int) -> tuple[document.Listener, ...]:
     """The wanted listeners that are not there yet; raises ``DuplicateListener`` for one that differs."""
     new: list[document.Listener] = []
     for listener in wanted:
@@ -56,6 +62,7 @@ def _new(lb: store.LoadBalancer, wanted: Iterable[document.Listener]) -> list[do
             new.append(listener)
         elif not listeners.same(existing, listener):
             raise faults.duplicate_listener(lb.key.name, listener.port)
-    if len(lb.listeners) + len(new) > listeners.MOST_LISTENERS:
-        raise listeners.too_many()
-    return new
+    if new and len(lb.listeners) + len(new) > most:
+        raise listeners.too_many(most)
+    listeners.check_instance_ports((*lb.listeners, *new))
+    return tuple(new)

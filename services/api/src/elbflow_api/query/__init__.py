@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from elbflow_api.query.faults import Fault, modelled, validation_error
-from elbflow_api.query.model import NAMESPACE, Operation, find_operation, operations
+from elbflow_api.query.model import (
+    IAM,
+    NAMESPACE,
+    STS,
+    Operation,
+    find_operation,
+    namespace,
+    operation_names,
+    operations,
+)
 from elbflow_api.query.parameters import read_pairs
 from elbflow_api.query.request import parse
 from elbflow_api.query.response import render_fault, render_result
 from elbflow_api.query.values import Params, Response, Value
 
 __all__ = [
+    "IAM",
     "NAMESPACE",
+    "STS",
     "Fault",
     "Operation",
     "Params",
@@ -18,6 +29,8 @@ __all__ = [
     "Value",
     "find_operation",
     "modelled",
+    "namespace",
+    "operation_names",
     "operations",
     "parse",
     "read_pairs",

@@ -23,9 +23,9 @@ class Fault(errors.ElbflowError):
         self.sender = sender
 
 
-def modelled(shape: str, message: str) -> Fault:
+def modelled(shape: str, message: str, service: str = model.SERVICE) -> Fault:
     """A fault that the service's model knows, by the name of its exception shape."""
-    known = model.fault_shapes()[shape]
+    known = model.fault_shapes(service)[shape]
     return Fault(known.code, message, status=known.status, sender=known.sender)
 
 

@@ -1,4 +1,4 @@
-"""The service's operations, shapes and faults, read once from botocore's ``elb`` model.
+"""A service's operations, shapes and faults, read once from botocore's model of it: ``elb`` unless another is named.
 
 botocore's own shape classes are untyped; what the protocol needs of them is copied into small frozen values.
 """
@@ -18,6 +18,8 @@ from botocore.model import ServiceModel
 from elbflow import errors
 
 SERVICE = "elb"
+IAM = "iam"
+STS = "sts"
 
 _MAXIMA = {"IdleTimeout": 4000}
 """Bounds that AWS's service has widened and the published model has not."""
@@ -40,13 +42,14 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A single value. Bounds are of the value for integers, of the length for strings."""
+    """A single value. Bounds are of the value for integers, of the length for strings; secrets are never shown."""
 
     kind: Kind
     minimum: int | None = None
     maximum: int | None = None
     pattern: str | None = None
     matcher: re.Pattern[str] | None = None
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +80,15 @@ class Structure:
 Shape: TypeAlias = Scalar | List | Structure
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """One operation of the service; ``result_wrapper`` is the element its output is wrapped in."""
+    """One operation of a service; ``result_wrapper`` is the element its output is wrapped in, if it has any."""
 
     name: str
     input: Structure
     output: Structure
-    result_wrapper: str
+    result_wrapper: str | None
+    namespace: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,46 +100,64 @@ class FaultShape:
     sender: bool
 
 
-@functools.lru_cache(maxsize=1)
-def _service() -> Any:
-    return ServiceModel(Loader().load_service_model(SERVICE, "service-2"), SERVICE)
+@functools.lru_cache(maxsize=4)
+def _service(service: str) -> Any:
+    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
 
 
-NAMESPACE: str = str(_service().metadata["xmlNamespace"])
+def namespace(service: str = SERVICE) -> str:
+    """Namespace of a service's answers."""
+    return str(_service(service).metadata["xmlNamespace"])
+
+
+NAMESPACE: str = namespace()
 """Namespace of every answer."""
 
 
 @functools.lru_cache(maxsize=1)
 def operations() -> Mapping[str, Operation]:
     """All operations of the model by name."""
-    service = _service()
-    return {str(name): _operation(service.operation_model(name)) for name in service.operation_names}
+    return {name: _operation(SERVICE, name) for name in operation_names()}
 
 
-def find_operation(name: str) -> Operation | None:
+@functools.lru_cache(maxsize=4)
+def operation_names(service: str = SERVICE) -> frozenset[str]:
+    """Names of a service's operations, also of those that cannot be read here."""
+    return frozenset(str(name) for name in _service(service).operation_names)
+
+
+def find_operation(name: str, service: str = SERVICE) -> Operation | None:
     """The operation, or None when the model has no such name (names are case-sensitive)."""
-    return operations().get(name)
+    if service == SERVICE:
+        return operations().get(name)
+    return _operation(service, name) if name in operation_names(service) else None
 
 
-@functools.lru_cache(maxsize=1)
-def fault_shapes() -> Mapping[str, FaultShape]:
+@functools.lru_cache(maxsize=4)
+def fault_shapes(service: str = SERVICE) -> Mapping[str, FaultShape]:
     """All modelled exceptions by shape name, e.g. ``AccessPointNotFoundException``."""
     found: dict[str, FaultShape] = {}
-    for shape in _service().error_shapes:
-        wire = shape.metadata["error"]
+    for shape in _service(service).error_shapes:
+        wire = shape.metadata.get("error")
+        if wire is None:  # One that only answers of other protocols have.
+            continue
         found[shape.name] = FaultShape(
             str(wire["code"]), int(wire["httpStatusCode"]), bool(wire.get("senderFault", False))
         )
     return found
 
 
-def _operation(raw: Any) -> Operation:
+@functools.lru_cache(maxsize=64)
+def _operation(service: str, name: str) -> Operation:
+    raw = _service(service).operation_model(name)
     empty = Structure({})
+    answers = raw.output_shape is not None
     return Operation(
         name=str(raw.name),
         input=_structure(raw.input_shape) if raw.input_shape is not None else empty,
-        output=_structure(raw.output_shape) if raw.output_shape is not None else empty,
-        result_wrapper=str(raw.output_shape.serialization["resultWrapper"]),
+        output=_structure(raw.output_shape) if answers else empty,
+        result_wrapper=str(raw.output_shape.serialization["resultWrapper"]) if answers else None,
+        namespace=namespace(service),
     )
 
 
@@ -153,7 +175,8 @@ def _shape(raw: Any) -> Shape:
             return List(_shape(raw.member), str(raw.member.serialization.get("name", "member")), minimum, maximum)
         case "string":
             pattern = raw.metadata.get("pattern")
-            return Scalar(Kind.STRING, minimum, maximum, pattern, _matcher(pattern) if pattern else None)
+            secret = bool(raw.metadata.get("sensitive", False))
+            return Scalar(Kind.STRING, minimum, maximum, pattern, _matcher(pattern) if pattern else None, secret)
         case "integer" | "long":
             return Scalar(Kind.INTEGER, minimum, maximum)
         case "boolean":
@@ -161,11 +184,12 @@ def _shape(raw: Any) -> Shape:
         case "timestamp":
             return Scalar(Kind.TIMESTAMP)
         case other:
-            raise errors.Defect(f"the {SERVICE} model has a shape of type {other}")
+            raise errors.Defect(f"the model has a shape of type {other}")
 
 
 def _matcher(pattern: str) -> re.Pattern[str]:
-    """A matcher for ``fullmatch``. Python knows no ``\\p``, so Unicode classes are spelled out."""
+    """A matcher for ``fullmatch``. Python knows no ``\\p``, so Unicode classes are spelled out; ``\\w`` is ASCII's."""
+    flags = re.NOFLAG if r"\p" in pattern else re.ASCII
     for theirs, ours in _UNICODE_CLASSES.items():
         pattern = pattern.replace(theirs, ours)
-    return re.compile(pattern.removeprefix("^").removesuffix("$"))
+    return re.compile(pattern.removeprefix("^").removesuffix("$"), flags)

@@ -66,9 +66,10 @@ class _Reader:
     def _scalar(self, shape: model.Scalar, text: str, path: str) -> Value:
         match shape.kind:
             case model.Kind.STRING:
-                self._bounds(len(text), shape, path, shown=_quoted(text), what="length")
+                shown = "" if shape.secret else _quoted(text)
+                self._bounds(len(text), shape, path, shown=shown, what="length")
                 if shape.matcher is not None and shape.matcher.fullmatch(text) is None:
-                    self._fail(path, _quoted(text), f"satisfy regular expression pattern: {shape.pattern}")
+                    self._fail(path, shown, f"satisfy regular expression pattern: {shape.pattern}")
                 return text
             case model.Kind.INTEGER:
                 if _INTEGER.fullmatch(text) is None:
@@ -93,7 +94,8 @@ class _Reader:
             self._fail(path, shown, f"have {what} less than or equal to {shape.maximum}")
 
     def _fail(self, path: str, shown: str, demand: str) -> None:
-        self.violations.append(f"Value {shown} at '{path}' failed to satisfy constraint: Member must {demand}")
+        value = f"Value {shown}" if shown else "Value"
+        self.violations.append(f"{value} at '{path}' failed to satisfy constraint: Member must {demand}")
 
 
 def _camel(name: str) -> str:

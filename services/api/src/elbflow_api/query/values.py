@@ -27,6 +27,11 @@ class Params:
     def __init__(self, values: Mapping[str, Value]) -> None:
         self._values = values
 
+    def replaced(self, name: str, value: Value | None) -> Params:
+        """These parameters with another value of one member; None takes it away."""
+        others = {key: kept for key, kept in self._values.items() if key != name}
+        return Params(others if value is None else {**others, name: value})
+
     def __contains__(self, name: str) -> bool:
         return name in self._values
 

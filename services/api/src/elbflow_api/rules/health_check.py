@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from elbflow.contract import document
 from elbflow_api import query
@@ -25,6 +26,12 @@ def read(given: query.Params) -> document.HealthCheck:
     if check.timeout_s >= check.interval_s:
         raise query.validation_error("HealthCheck timeout must be less than interval")
     return check
+
+
+def default(instance_port: int, *, original: bool) -> document.HealthCheck:
+    """The check a load balancer begins with: AWS's, or else the original's (spec/elb-control-plane 5.5)."""
+    check = document.HealthCheck(f"TCP:{instance_port}")
+    return replace(check, unhealthy_threshold=3, healthy_threshold=3) if original else check
 
 
 def canonical_target(target: str) -> str:

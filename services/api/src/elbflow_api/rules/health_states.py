@@ -1,4 +1,4 @@
-"""What DescribeInstanceHealth says (spec/elb-control-plane 10.1, in the wording AWS publishes)."""
+"""What DescribeInstanceHealth says (spec/elb-control-plane 10.1, in the words AWS publishes)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NOT_APPLICABLE = "N/A"
 
 @dataclass(frozen=True, slots=True)
 class HealthState:
-    """One canonical state of a backend instance."""
+    """One canonical state of an instance."""
 
     state: store.BackendState
     reason_code: str
@@ -19,8 +19,18 @@ class HealthState:
 
 
 REGISTERING = HealthState(store.BackendState.OUT_OF_SERVICE, "ELB", "Instance registration is still in progress.")
+NOT_REGISTERED = HealthState(
+    store.BackendState.OUT_OF_SERVICE, "Instance", "Instance is not currently registered with the LoadBalancer."
+)
 
 
-def shown(backend: store.Backend) -> tuple[str, str, str]:
-    """State, reason code and description as the API answers them: never empty."""
-    return backend.state.value, backend.reason_code or NOT_APPLICABLE, backend.description or NOT_APPLICABLE
+def of(backend: store.Backend, *, original: bool) -> HealthState:
+    """As the API answers it: never empty, and without the original's state Error unless ``original``.
+
+    What cannot be known now is Unknown at AWS; an instance that cannot work is OutOfService.
+    """
+    state = backend.state
+    if state is store.BackendState.ERROR and not original:
+        unknown = backend.reason_code == "ELB"
+        state = store.BackendState.UNKNOWN if unknown else store.BackendState.OUT_OF_SERVICE
+    return HealthState(state, backend.reason_code or NOT_APPLICABLE, backend.description or NOT_APPLICABLE)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import functools
+import hashlib
 import re
 
 from elbflow.contract import document
 from elbflow_api import query
-
-INTERNET_FACING = "internet-facing"
 
 _LONGEST_NAME = 32
 _LONGEST_POLICY_NAME = 128
@@ -41,6 +42,13 @@ def policy_name(name: str) -> str:
     return name
 
 
-def dns_name(key: document.LoadBalancerKey, suffix: str) -> str:
+def dns_name(key: document.LoadBalancerKey, suffix: str, *, internal: bool = False) -> str:
     """Where clients reach the load balancer; ``suffix`` is the subdomain and domain, e.g. ``lb.example.com``."""
-    return f"{key.name}-{key.account}.{suffix}"
+    return f"{'internal-' if internal else ''}{key.name}-{key.account}.{suffix}"
+
+
+@functools.lru_cache(maxsize=8)
+def hosted_zone_id(suffix: str) -> str:
+    """An id for the DNS zone of all load balancers, the same wherever ``suffix`` is."""
+    digest = base64.b32encode(hashlib.sha256(suffix.lower().encode()).digest()).decode()
+    return f"Z{digest[:13]}"

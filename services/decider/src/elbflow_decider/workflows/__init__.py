@@ -6,6 +6,7 @@ activity, so that a history always replays to the same decisions.
 
 from __future__ import annotations
 
+from elbflow_decider.workflows.apply_security_groups import ApplySecurityGroups
 from elbflow_decider.workflows.create_listeners import CreateLoadBalancerListeners
 from elbflow_decider.workflows.create_load_balancer import CreateLoadBalancer
 from elbflow_decider.workflows.delete_listeners import DeleteLoadBalancerListeners
@@ -16,10 +17,12 @@ from elbflow_decider.workflows.modify_attributes import ModifyLoadBalancerAttrib
 from elbflow_decider.workflows.poll_instance_status import PollInstanceStatus
 from elbflow_decider.workflows.put_cloudwatch_metric import PutCloudWatchMetric
 from elbflow_decider.workflows.service_health_check import PerformServiceHealthCheck
+from elbflow_decider.workflows.set_certificate import SetLoadBalancerListenerSSLCertificate
 from elbflow_decider.workflows.update_load_balancer import UpdateLoadBalancer
 
 __all__ = [
     "ALL",
+    "ApplySecurityGroups",
     "CreateLoadBalancer",
     "CreateLoadBalancerListeners",
     "DeleteLoadBalancer",
@@ -30,6 +33,7 @@ __all__ = [
     "PerformServiceHealthCheck",
     "PollInstanceStatus",
     "PutCloudWatchMetric",
+    "SetLoadBalancerListenerSSLCertificate",
     "UpdateLoadBalancer",
 ]
 
@@ -38,9 +42,11 @@ ALL: tuple[type, ...] = (
     DeleteLoadBalancer,
     CreateLoadBalancerListeners,
     DeleteLoadBalancerListeners,
+    SetLoadBalancerListenerSSLCertificate,
     EnableAvailabilityZone,
     DisableAvailabilityZone,
     ModifyLoadBalancerAttributes,
+    ApplySecurityGroups,
     UpdateLoadBalancer,
     PollInstanceStatus,
     PutCloudWatchMetric,

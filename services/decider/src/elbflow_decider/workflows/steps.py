@@ -40,13 +40,14 @@ async def create_listeners(undo: flow.Compensation, key: LoadBalancerKey, ports:
         return
     await activities.listener_check_certificates(key, ports)
     await together(
-        _authorize_certificates(undo, key, ports),
+        authorize_certificates(undo, key, ports),
         _authorize_ingress(undo, key, ports),
         activities.listener_default_health_check(key),
     )
 
 
-async def _authorize_certificates(undo: flow.Compensation, key: LoadBalancerKey, ports: tuple[int, ...]) -> None:
+async def authorize_certificates(undo: flow.Compensation, key: LoadBalancerKey, ports: tuple[int, ...]) -> None:
+    """Let the load balancer's VMs fetch the certificates of the listeners on ``ports``."""
     policies = await activities.listener_authorize_certificates(key, ports)
     if policies:
         undo.push(activities.listener_authorize_certificates_rollback, key, policies)

@@ -28,6 +28,7 @@ _AUTH_CODES: Mapping[service.AuthCode, str] = {
     service.AuthCode.SIGNATURE_DOES_NOT_MATCH: "InvalidSignatureException",
     service.AuthCode.INVALID_CLIENT_TOKEN_ID: "UnrecognizedClientException",
     service.AuthCode.REQUEST_EXPIRED: "InvalidSignatureException",
+    service.AuthCode.EXPIRED_TOKEN: "ExpiredTokenException",
 }
 
 

@@ -11,7 +11,7 @@ from elbflow_standalone import commands, credentials, layout, stack_file
 def add_to(subparsers: commands.Subparsers) -> None:
     parser = subparsers.add_parser(
         "env",
-        help="print the export lines that make a plain `aws elb …` work",
+        help="print the export lines that make a plain `aws elb …` and `aws iam …` work",
         description='Use it as: eval "$(elbflow env)"',
     )
     commands.add_data_dir(parser)
@@ -34,5 +34,7 @@ def variables(where: layout.Layout, keys: credentials.Credentials) -> dict[str, 
         "AWS_DEFAULT_REGION": layout.REGION,
         "AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING": where.elb_url,
         "AWS_ENDPOINT_URL_SWF": where.swf_url,
+        "AWS_ENDPOINT_URL_IAM": where.iam_url,
+        "AWS_ENDPOINT_URL_STS": where.sts_url,
         "ELBFLOW_DATA_DIR": str(where.data_dir),
     }

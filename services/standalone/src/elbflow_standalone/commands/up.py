@@ -22,7 +22,8 @@ def add_to(subparsers: commands.Subparsers) -> None:
         type=int,
         default=layout.DEFAULT_BASE_PORT,
         metavar="N",
-        help=f"first of {layout.PORTS_USED} ports; N is the ELB endpoint, N+1 the SWF endpoint (default: %(default)s)",
+        help=f"first of {layout.PORTS_USED} ports; N is the ELB endpoint, N+1 SWF, N+2 IAM, N+3 STS "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--ready-file", type=Path, metavar="FILE", help="written (mode 0600, JSON) when ready: endpoints, key, pids"
@@ -36,7 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     with _stop_requested() as stop, stack.running(where, lambda name: _say(f"  {name} is ready")) as (keys, process):
         if arguments.ready_file:
             stack_file.write(arguments.ready_file, stack_file.describe(where, keys))
-        _say(f"elbflow is ready: ELB at {where.elb_url}, SWF at {where.swf_url}, logs in {where.log_dir}")
+        _say(f"elbflow is ready: ELB at {where.elb_url}, SWF at {where.swf_url}")
+        _say(f"For users and certificates: IAM at {where.iam_url}, STS at {where.sts_url}")
+        _say(f"Logs are in {where.log_dir}")
         _say(f"Console (executions, timelines, task lists): {where.console_url}")
         _say(f'In another shell: eval "$({sys.argv[0]} env --data-dir {where.data_dir})"')
         try:

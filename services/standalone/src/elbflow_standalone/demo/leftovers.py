@@ -60,7 +60,8 @@ async def rows(db: store.Store) -> Mapping[str, int]:
     """Tables that still hold something of a load balancer, with how many rows."""
     async with db.reading() as tx:
         counts = await tx.row_counts()
-    own = {"access_keys", "instances", "datapoints"}
+    identities = {"access_keys", "accounts", "principal_policies", "principals", "server_certificates"}
+    own = {*identities, "datapoints", "instances"}
     return {name: count for name, count in counts.items() if count and name not in own}
 
 

@@ -12,8 +12,7 @@ from botocore.exceptions import WaiterError
 
 from elbflow import store
 from elbflow.contract import document, names
-from elbflow_standalone import aws, layout, timeline
-from elbflow_standalone.commands import lb as lb_command
+from elbflow_standalone import aws, layout, load_balancers, timeline
 from elbflow_standalone.credentials import ACCOUNT
 from elbflow_standalone.demo import calls, leftovers, traffic
 from elbflow_standalone.demo.backends import Backend, Backends
@@ -234,10 +233,10 @@ class Tour:
         while True:
             async with self._db.reading() as tx:
                 lb = await tx.load_balancers.get(self._key)
-            found = lb_command.addresses(lb)
+            found = load_balancers.addresses(lb)
             if found and lb.applied_generation >= lb.generation:
                 return str(found[0]["address"]), {int(str(one["port"])) for one in found}
-            expect(time.monotonic() < end, f"generation {lb.generation} served", lb_command.describe(lb))
+            expect(time.monotonic() < end, f"generation {lb.generation} served", load_balancers.as_json(lb))
             await asyncio.sleep(0.05)
 
 

@@ -26,6 +26,7 @@ class AuthCode(enum.StrEnum):
     SIGNATURE_DOES_NOT_MATCH = "SignatureDoesNotMatch"
     INVALID_CLIENT_TOKEN_ID = "InvalidClientTokenId"  # noqa: S105 - a fault code, not a token
     REQUEST_EXPIRED = "RequestExpired"
+    EXPIRED_TOKEN = "ExpiredToken"  # noqa: S105 - a fault code, not a token
 
 
 class AuthError(errors.Permanent):
@@ -41,7 +42,9 @@ class AuthError(errors.Permanent):
 class Credential:
     """An access key. One with a ``session_token`` is good only together with that token.
 
-    ``admin`` makes its bearer an administrator, ``roles`` are the names of the roles he acts in.
+    ``admin`` makes its bearer an administrator, ``roles`` are the names of the roles he acts in. ``principal`` is the
+    ARN of the user or role it belongs to, empty for the account itself. After ``expires_at`` (seconds since the epoch)
+    it is good for nothing.
     """
 
     access_key_id: str
@@ -51,11 +54,16 @@ class Credential:
     admin: bool = False
     roles: tuple[str, ...] = ()
     permissions: Permissions = ALLOW_ALL
+    principal: str = ""
+    expires_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The authenticated caller; ``region`` is that of the credential scope, empty when nothing was signed."""
+    """The authenticated caller; ``region`` is that of the credential scope, empty when nothing was signed.
+
+    ``principal`` is the ARN of the user or role that called, empty for the account itself.
+    """
 
     account: str
     access_key_id: str
@@ -63,6 +71,7 @@ class Identity:
     region: str = ""
     roles: tuple[str, ...] = ()
     permissions: Permissions = ALLOW_ALL
+    principal: str = ""
 
     def acts_in(self, patterns: Iterable[str]) -> bool:
         """Whether one of the caller's roles has a name that one of ``patterns`` stands for."""

@@ -62,6 +62,7 @@ class Verifier:
             raise AuthError(AuthCode.INVALID_CLIENT_TOKEN_ID, "The security token included in the request is invalid.")
         _check_session(claim, credential)
         _check_signature(request, headers, claim, credential)
+        self._check_life(credential)
         return Identity(
             credential.account,
             credential.access_key_id,
@@ -69,6 +70,7 @@ class Verifier:
             claim.region,
             credential.roles,
             credential.permissions,
+            credential.principal,
         )
 
     def _check_scope(self, claim: Claim) -> None:
@@ -91,6 +93,11 @@ class Verifier:
         # Presigned requests name the end of their life themselves; skew is for clocks, not for longer lives.
         if now > claim.time_s + (valid_s or self._max_skew_s):
             raise _expired(f"Signature expired: {claim.timestamp} is too early for", now)
+
+    def _check_life(self, credential: Credential) -> None:
+        """Last of all: whoever cannot sign does not learn whether a key existed."""
+        if credential.expires_at is not None and self._clock.now() >= credential.expires_at:
+            raise AuthError(AuthCode.EXPIRED_TOKEN, "The security token included in the request is expired")
 
 
 class AcceptAll:

@@ -1,0 +1,63 @@
+"""SetLoadBalancerListenerSSLCertificate (spec/elb-control-plane 1.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from elbflow import store
+from elbflow.contract import document, workflows
+from elbflow_api import faults, mutation, query
+from elbflow_api.dependencies import Call, Dependencies, active
+from elbflow_api.rules import listeners
+
+
+async def require(tx: store.Repositories, account: str, wanted: Iterable[document.Listener]) -> None:
+    """Raise ``CertificateNotFound`` for a listener with a certificate that is not one of the account's."""
+    for arn in dict.fromkeys(one.certificate_arn for one in wanted if one.certificate_arn):
+        await _require(tx, account, arn)
+
+
+async def _require(tx: store.Repositories, account: str, arn: str) -> None:
+    found = await tx.server_certificates.by_arn(arn, keep=True)
+    if found is None or found.account != account:
+        raise faults.certificate_not_found(arn)
+
+
+async def set_load_balancer_listener_ssl_certificate(call: Call, room: Dependencies) -> query.Response:
+    """Change a listener's certificate and wait until the VMs may fetch it. The same certificate again is no error.
+
+    Requests for one port come one after the other. When the workflow fails the listener has its former certificate.
+    """
+    port, arn = call.params.integer("LoadBalancerPort"), call.params.text("SSLCertificateId")
+    async with mutation.settled(workflows.SET_CERTIFICATE, call, room, concerns=lambda value: value.port == port) as (
+        tx,
+        lb,
+    ):
+        former = _listener(lb, port).certificate_arn
+        if former == arn:
+            return {}
+        await _require(tx, lb.key.account, arn)
+        await tx.load_balancers.set_listener_certificate(lb.id, port, arn)
+        value = workflows.CertificateInput(lb.key, port, arn, former)
+        written = await mutation.order(tx, lb, workflows.SET_CERTIFICATE, "set-certificate", value, room, push=False)
+    await _carry_out(written, call, port, room)
+    return {}
+
+
+async def _carry_out(written: list[store.OutboxRow], call: Call, port: int, room: Dependencies) -> None:
+    """Wait for the workflow; a listener that was deleted meanwhile makes the call one for a listener that is not."""
+    outcome = await mutation.conclude(workflows.SET_CERTIFICATE, written, call, room)
+    if outcome.state is not workflows.OutcomeState.SUCCESS:
+        async with room.db.reading() as tx:
+            _listener(await active(tx, call.key), port)
+    mutation.require_success(outcome)
+
+
+def _listener(lb: store.LoadBalancer, port: int) -> document.Listener:
+    """The listener on ``port`` that has a certificate; raises for one that is not there or has none."""
+    listener = lb.listener_on(port)
+    if listener is None:
+        raise faults.listener_not_found(lb.key.name, port)
+    if not listeners.is_encrypted(listener):
+        raise faults.invalid_configuration(f"Only HTTPS and SSL listeners have certificates, not {listener.protocol}")
+    return listener

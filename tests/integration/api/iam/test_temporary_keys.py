@@ -1,0 +1,116 @@
+"""Temporary keys through boto3's STS client, as tools take them."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from tests.integration.api.conftest import ACCOUNT, KEY, OTHER_KEY, code, open_house
+from tests.integration.api.test_authorisation import BOB, LB, ROLE, USER, allow, client, document, let, names
+
+from elbflow import store
+from elbflow.clock import SystemClock
+
+
+class Sts:
+    """boto3's client, called from the loop without blocking it."""
+
+    def __init__(self, url: str | None, key: store.AccessKey) -> None:
+        self.boto: Any = boto3.client(
+            "sts",
+            endpoint_url=url,
+            region_name="us-east-1",
+            aws_access_key_id=key.access_key_id,
+            aws_secret_access_key=key.secret_access_key,
+            aws_session_token=key.session_token,
+            config=Config(retries={"mode": "standard", "total_max_attempts": 1}, parameter_validation=False),
+        )
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return functools.partial(asyncio.to_thread, getattr(self.boto, name))
+
+
+def given(answer: Any) -> store.AccessKey:
+    """The key in an answer."""
+    taken = answer["Credentials"]
+    return store.AccessKey(taken["AccessKeyId"], taken["SecretAccessKey"], ACCOUNT, session_token=taken["SessionToken"])
+
+
+async def refused(call: Any) -> tuple[str, int]:
+    with pytest.raises(ClientError) as caught:
+        await call
+    return code(caught)
+
+
+def assume(*, resource: str = ROLE) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": resource}
+
+
+async def test_a_role_is_assumed_by_those_who_may(store_url: str) -> None:
+    async with open_house(store_url, sts_port=0) as house:
+        url = house.api.sts_url
+        for name in ("web", "mail"):
+            await house.elb.create(name)
+        async with house.db.transaction() as tx:
+            await tx.principals.add(
+                store.Principal(
+                    ROLE, ACCOUNT, store.PrincipalKind.ROLE, "deployer", 0.0, (("p", document(allow("Describe*"))),)
+                )
+            )
+        await let(house, assume())
+        bob = Sts(url, BOB)
+        asked = {"RoleArn": ROLE, "RoleSessionName": "night"}
+        answer = await bob.assume_role(**asked, DurationSeconds=900)
+        shown = f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/night"
+        assert answer["AssumedRoleUser"]["Arn"] == shown
+        assert 890 < answer["Credentials"]["Expiration"].timestamp() - SystemClock().now() <= 900
+        session = given(answer)
+        assert names(await client(house, session).describe_load_balancers()) == ["mail", "web"]
+        assert await refused(client(house, session).delete_load_balancer(LoadBalancerName="web")) == (
+            "AccessDenied",
+            403,
+        )
+        me = await Sts(url, session).get_caller_identity()
+        assert (me["Account"], me["Arn"]) == (ACCOUNT, shown)
+        assert me["UserId"] == answer["AssumedRoleUser"]["AssumedRoleId"]
+
+        narrow = document(allow("*", resource=f"{LB}/web"))
+        narrowed = given(await bob.assume_role(**asked, Policy=narrow))
+        assert names(await client(house, narrowed).describe_load_balancers()) == ["web"]
+
+        denied = ("AccessDenied", 403)
+        assert await refused(Sts(url, OTHER_KEY).assume_role(**asked)) == denied
+        assert await refused(bob.assume_role(**asked | {"RoleArn": USER})) == denied
+        assert await refused(bob.assume_role(**asked | {"RoleArn": f"{ROLE}s"})) == denied
+        assert await refused(Sts(url, session).assume_role(**asked)) == denied
+        assert await refused(Sts(url, session).get_session_token()) == denied
+        assert await refused(bob.assume_role(**asked, Policy="{}")) == ("MalformedPolicyDocument", 400)
+        managed = [{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}]
+        assert await refused(bob.assume_role(**asked, PolicyArns=managed)) == ("ValidationError", 400)
+        assert await refused(bob.assume_role(**asked, DurationSeconds=899)) == ("ValidationError", 400)
+        assert await refused(bob.get_federation_token(Name="a")) == ("UnsupportedOperation", 400)
+        await let(house, assume(resource=f"{ROLE}s"))
+        assert await refused(bob.assume_role(**asked)) == denied
+
+
+async def test_temporary_keys_of_users_and_accounts(store_url: str) -> None:
+    async with open_house(store_url, sts_port=0) as house:
+        url = house.api.sts_url
+        await house.elb.create("web")
+        await let(house, allow("Describe*"))
+        root = given(await Sts(url, KEY).get_session_token())
+        bob = given(await Sts(url, BOB).get_session_token(DurationSeconds=900))
+        assert (await Sts(url, root).get_caller_identity())["Arn"] == f"arn:aws:iam::{ACCOUNT}:root"
+        assert (await Sts(url, bob).get_caller_identity())["Arn"] == USER
+        assert names(await client(house, bob).describe_load_balancers()) == ["web"]
+        assert await refused(client(house, bob).create("new")) == ("AccessDenied", 403)
+        for key in (root, bob):
+            assert await refused(Sts(url, key).get_session_token()) == ("AccessDenied", 403)
+        await client(house, root).delete_load_balancer(LoadBalancerName="web")
+        await house.until_gone("web")
