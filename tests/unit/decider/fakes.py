@@ -38,6 +38,7 @@ class Fakes:
             "listener_authorize_ingress": lambda key, ports: ports,
             "persist_attributes": lambda key, attributes: 2,
             "lookup_document": self._document,
+            "lookup_zones": self._zones,
             "lookup_vms": lambda key: tuple(ServingVm(vm) for vm in self.vms),
             "update_instance_status": lambda key, vm, report: False,
             "run_continuous_workflows": lambda: 0,
@@ -71,6 +72,10 @@ class Fakes:
             return self._functions.get(name, lambda *_: None)(*arguments)
 
         return carry_out
+
+    def _zones(self, key: document.LoadBalancerKey) -> tuple[activities.ServingZone, ...]:
+        vms = tuple(ServingVm(vm) for vm in self.vms)
+        return (activities.ServingZone(vms, document.LoadBalancerDocument(key, self.generation, "a")),)
 
     def _document(self, key: document.LoadBalancerKey, instance_id: str) -> document.LoadBalancerDocument | None:
         if instance_id not in self.vms:

@@ -129,6 +129,9 @@ class WorkerSettings(TaskListSettings):
     """SWF settings of a service that works on the common task list."""
 
     poll_budget: int = Field(16, ge=1, description="Long polls parked at the same time")
+    poll_minimum: int = Field(
+        3, ge=1, description="Of these, those kept parked on one list so that tasks which come together start together"
+    )
     poll_budget_shares: str = Field(
         "",
         description="Parts of the poll budget by tenant: TENANT=KEPT or TENANT=KEPT:MOST, separated by commas. "
@@ -147,6 +150,14 @@ class WorkerSettings(TaskListSettings):
     @property
     def poll_connections(self) -> int:
         return self.poll_budget
+
+    def parked_polls(self, slots: int) -> int:
+        """Long polls that stay parked on a list whose tasks come several at a time; at most ``slots``.
+
+        With one alone the second of two tasks waits until the answer that brought the first has been read. A server
+        that wakes all polls for each task (Eucalyptus) gains nothing by it.
+        """
+        return 1 if self._kind == "eucalyptus" else min(self.poll_minimum, slots, self.poll_budget)
 
 
 def _shares(value: str) -> dict[str, float]:

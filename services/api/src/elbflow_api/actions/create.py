@@ -109,6 +109,7 @@ async def _create(wanted: store.LoadBalancer, call: Call, room: Dependencies) ->
                 lb.key,
                 zones=tuple(zone.name for zone in wanted.zones),
                 ports=tuple(listener.port for listener in wanted.listeners),
+                certificates=any(listener.certificate_arn for listener in wanted.listeners),
             ),
             now=room.clock.now(),
         )

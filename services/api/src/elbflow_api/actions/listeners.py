@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from elbflow import store
 from elbflow.contract import document, workflows
@@ -23,7 +23,7 @@ async def create_load_balancer_listeners(call: Call, room: Dependencies) -> quer
         if not new:
             return {}
         await tx.load_balancers.add_listeners(lb.id, new)
-        value = workflows.ListenersInput(lb.key, tuple(listener.port for listener in new))
+        value = _input(lb, new)
         written = await mutation.order(tx, lb, workflows.CREATE_LISTENERS, "create-listeners", value, room, push=True)
     await mutation.carry_out(workflows.CREATE_LISTENERS, written, call, room)
     return {}
@@ -33,14 +33,23 @@ async def delete_load_balancer_listeners(call: Call, room: Dependencies) -> quer
     """Remove listeners and wait until their ports are closed. Ports without a listener are ignored."""
     ports = set(call.params.integers("LoadBalancerPorts"))
     async with mutation.settled(workflows.DELETE_LISTENERS, call, room, concerns=_overlaps(ports)) as (tx, lb):
-        gone = tuple(listener.port for listener in lb.listeners if listener.port in ports)
+        gone = [listener for listener in lb.listeners if listener.port in ports]
         if not gone:
             return {}
-        await tx.load_balancers.delete_listeners(lb.id, gone)
-        value = workflows.ListenersInput(lb.key, gone)
+        value = _input(lb, gone)
+        await tx.load_balancers.delete_listeners(lb.id, value.ports)
         written = await mutation.order(tx, lb, workflows.DELETE_LISTENERS, "delete-listeners", value, room, push=True)
     await mutation.carry_out(workflows.DELETE_LISTENERS, written, call, room)
     return {}
+
+
+def _input(lb: store.LoadBalancer, concerned: Collection[document.Listener]) -> workflows.ListenersInput:
+    return workflows.ListenersInput(
+        lb.key,
+        tuple(listener.port for listener in concerned),
+        certificates=any(listener.certificate_arn for listener in concerned),
+        health_check=lb.health_check is None,
+    )
 
 
 def _overlaps(ports: set[int]) -> Callable[[workflows.ListenersInput], bool]:
