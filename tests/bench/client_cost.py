@@ -219,7 +219,11 @@ async def limit(url: str) -> AsyncIterator[Call]:
 def signed(url: str, operation: str) -> tuple[dict[str, str], bytes]:
     """Headers and body of a request."""
     body = orjson.dumps(MEMBERS[operation])
-    given = {"X-Amz-Target": f"SimpleWorkflowService.{operation}", "Content-Type": "application/x-amz-json-1.0"}
+    given = {
+        "X-Amz-Target": f"SimpleWorkflowService.{operation}",
+        "Content-Type": "application/x-amz-json-1.0",
+        "User-Agent": "elbflow",
+    }
     headers = signing.signed(
         "POST", url, given, body, credentials=KEYS, region="us-east-1", service="swf", at_s=time.time()
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -44,13 +44,22 @@ class Cloud:
             activities.persist_attributes: lambda key, attributes: 2,
             activities.persist_security_groups: lambda key, groups: 2,
             activities.lookup_document: lambda key, vm: document.LoadBalancerDocument(key, 1, "a"),
-            activities.lookup_vms: lambda key: tuple(ServingVm(vm) for vm in VMS),
             activities.update_instance_status: lambda key, vm, report: False,
             activities.run_continuous_workflows: lambda: 0,
             vm_activities.set_load_balancer: lambda doc: document.Applied(doc.generation, doc.content_hash()),
             vm_activities.get_instance_status: lambda known: document.HealthReport(f"digest-{self._number()}"),
             vm_activities.get_cloudwatch_metrics: lambda period_s, seen: document.MetricsReport(self._number(), 60.0),
         }
+        self.serves(VMS)
+
+    def serves(self, vms: Iterable[str]) -> None:
+        """From now on these are the load balancer's VMs."""
+        found = tuple(ServingVm(vm) for vm in vms)
+        self.on(activities.lookup_vms, lambda key: found)
+        self.on(
+            activities.lookup_zones,
+            lambda key: (activities.ServingZone(found, document.LoadBalancerDocument(key, 1, "a")),),
+        )
 
     def on(self, activity: flow.Activity[..., Any], function: Callable[..., Any]) -> None:
         self._functions[activity] = function

@@ -1,6 +1,7 @@
 """Prints all that workflows decide: run under several Pythons and hash seeds, it must print the same bytes.
 
-Recorded histories are replayed, scenarios of plain asyncio are decided anew, and so are cancelled sets of tasks.
+Recorded histories are replayed; scenarios of plain asyncio, programs of cancellations and cancelled sets of tasks are
+decided anew.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import gc
 import pathlib
 import sys
 
-from tests.property.flow import hash_seed_program, loops, scenarios
+from tests.property.flow import hash_seed_program, loops, record_counting, scenarios
 from tests.replay.flow.provision import HISTORIES, Provision
 
 from elbflow.flow.replay import replay_histories
@@ -30,6 +31,8 @@ def main() -> int:
         sys.stdout.write("\n".join([name, *noted, *decided, ""]))
         if len(noted) % 2:
             gc.collect()
+    for program, _ in record_counting.read()[::5]:
+        sys.stdout.write("\n".join([*loops.counted(program), ""]))
     return 0 if sound else 1
 
 

@@ -16,13 +16,13 @@ from tests.replay.engine_run import VMS, EngineRun, Never, Refused
 
 from elbflow import flow
 from elbflow.contract import activities, document, vm_activities, workflows
-from elbflow.contract.activities import ServingVm
 from elbflow_decider import workflows as build
 
 HISTORIES = pathlib.Path(__file__).with_name("histories")
 KEY = document.LoadBalancerKey("000000000001", "web")
 BALANCER = workflows.LoadBalancerInput(KEY)
 LISTENERS = workflows.ListenersInput(KEY, (80, 443))
+PLAIN = workflows.ListenersInput(KEY, (80,), certificates=False, health_check=False)
 ZONES = workflows.ZonesInput(KEY, ("local-1a", "local-1b"))
 CREATION = workflows.CreateLoadBalancerInput(KEY, zones=("local-1a", "local-1b"), ports=(80, 443))
 CERTIFICATE = workflows.CertificateInput(KEY, 443, "arn:new", "arn:old")
@@ -121,8 +121,8 @@ def _vm_fails(workflow: type, step: flow.Activity[..., Any]) -> Case:
         run = EngineRun(workflow, BALANCER)
         run.cloud.on(step, _raises(Never()))
         run.run(until=lambda: run.cloud.times(activities.record_vm_failure) >= 3)
-        run.cloud.on(activities.lookup_vms, _raises(Refused("There is no load balancer web")))
-        run.cloud.on(activities.lookup_document, _raises(Refused("There is no load balancer web")))
+        for lookup in (activities.lookup_vms, activities.lookup_document, activities.lookup_zones):
+            run.cloud.on(lookup, _raises(Refused("There is no load balancer web")))
         run.run()
         return run
 
@@ -134,15 +134,15 @@ def _signalled(workflow: type, signal: flow.SignalSignature[Any], value: Any) ->
 
     def case() -> EngineRun:
         run = EngineRun(workflow, BALANCER)
-        run.cloud.on(activities.lookup_vms, lambda key: (ServingVm(VMS[0]),))
+        run.cloud.serves(VMS[:1])
         run.cloud.on(vm_activities.get_instance_status, _status)
         run.cloud.on(vm_activities.get_cloudwatch_metrics, _raises(Never()))
         run.settle()
-        run.cloud.on(activities.lookup_vms, lambda key: tuple(ServingVm(vm) for vm in VMS))
+        run.cloud.serves(VMS)
         run.signal(signal, value)
         run.answer_after(lambda: run.signal(signal, value))
         run.settle()
-        run.cloud.on(activities.lookup_vms, lambda key: (ServingVm(VMS[1]),))
+        run.cloud.serves(VMS[1:])
         run.signal(signal, value)
         run.settle()
         run.signal(signal, value)
@@ -181,11 +181,13 @@ CASES: dict[type, dict[str, Case]] = {
     },
     build.CreateLoadBalancerListeners: {
         "succeeds": succeeds(build.CreateLoadBalancerListeners, LISTENERS),
+        "succeeds_without_certificates": succeeds(build.CreateLoadBalancerListeners, PLAIN),
         "fails": fails_at(build.CreateLoadBalancerListeners, LISTENERS, activities.listener_default_health_check),
         "cancelled": cancelled_at(build.CreateLoadBalancerListeners, LISTENERS, activities.listener_authorize_ingress),
     },
     build.DeleteLoadBalancerListeners: {
         "succeeds": succeeds(build.DeleteLoadBalancerListeners, LISTENERS),
+        "succeeds_without_certificates": succeeds(build.DeleteLoadBalancerListeners, PLAIN),
         "fails": fails_at(build.DeleteLoadBalancerListeners, LISTENERS, activities.listener_revoke_ingress),
         "cancelled": cancelled_at(build.DeleteLoadBalancerListeners, LISTENERS, activities.listener_revoke_ingress),
     },
@@ -226,7 +228,7 @@ CASES: dict[type, dict[str, Case]] = {
         "continues": succeeds(build.UpdateLoadBalancer, BALANCER),
         "signalled": _signalled(build.UpdateLoadBalancer, workflows.UPDATE_IMMEDIATELY, 2),
         "vm_fails": _vm_fails(build.UpdateLoadBalancer, vm_activities.set_load_balancer),
-        "balancer_is_gone": fails_at(build.UpdateLoadBalancer, BALANCER, activities.lookup_vms),
+        "balancer_is_gone": fails_at(build.UpdateLoadBalancer, BALANCER, activities.lookup_zones),
     },
     build.PollInstanceStatus: {
         "continues": succeeds(build.PollInstanceStatus, BALANCER),

@@ -21,7 +21,7 @@ Decision = dict[str, Any]
 
 STEPS: Mapping[str, flow.Activity[..., Any]] = {
     "lookup": activities.lookup_vms,
-    "document": activities.lookup_document,
+    "zones": activities.lookup_zones,
     "set": vm_activities.set_load_balancer,
     "applied": activities.record_applied,
     "status": vm_activities.get_instance_status,
@@ -74,7 +74,7 @@ class Periods:
         """Of one load balancer with one VM; an activity costs a poll and an answer, and so does its decision."""
         metrics = 8 * 86_400 / self.metrics_s
         status = (8 / self.status_s + 5 / self.lookup_s) * 86_400
-        return metrics + status + 17 * 86_400 / self.refresh_s + 86_400 / self.heartbeat_s
+        return metrics + status + 13 * 86_400 / self.refresh_s + 86_400 / self.heartbeat_s
 
 
 def _rounds(real: int, period_s: float) -> int:
@@ -177,8 +177,8 @@ class Decider:
         if step == "refresh" and number >= self._periods.rounds:
             return [decision("ContinueAsNewWorkflowExecution")]
         if step in ("begin", "refresh"):
-            return [_timer("refresh", number + 1, self._periods.refresh_s), _schedule("lookup", number + 1)]
-        following = {"lookup": "document", "document": "set", "set": "applied"}.get(step)
+            return [_timer("refresh", number + 1, self._periods.refresh_s), _schedule("zones", number + 1)]
+        following = {"zones": "set", "set": "applied"}.get(step)
         return [] if following is None else [_schedule(following, number)]
 
     def _status(self, step: str, number: int) -> list[Decision]:

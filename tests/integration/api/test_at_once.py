@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -18,6 +19,7 @@ DATABASES = BOTH
 
 CROSS_ZONE = {"CrossZoneLoadBalancing": {"Enabled": True}}
 PATIENT = {"ConnectionSettings": {"IdleTimeout": 120}}
+TCP_25 = {"Protocol": "TCP", "LoadBalancerPort": 25, "InstanceProtocol": "TCP", "InstancePort": 2500}
 
 
 async def test_two_changes_of_attributes_at_once_both_last(house: House, elb: Elb) -> None:
@@ -126,3 +128,80 @@ async def test_a_failed_creation_does_not_clear_away_the_next_one_with_its_row_i
     house.shop.hold.pop("web").set()
     await creating
     assert (await _web(house)).state is store.LoadBalancerState.ACTIVE
+
+
+async def test_a_listener_does_not_come_while_another_on_its_port_goes(house: House, elb: Elb) -> None:
+    """The deletion would close the port that the creation has opened."""
+    await elb.create("web", Listeners=[TCP_25, TCP_25 | {"LoadBalancerPort": 26}])
+    house.shop.hold["web"] = asyncio.Event()
+    going = asyncio.create_task(elb.delete_load_balancer_listeners(LoadBalancerName="web", LoadBalancerPorts=[25]))
+    await house.first_open("DeleteLoadBalancerListeners")
+    coming = asyncio.create_task(elb.create_load_balancer_listeners(LoadBalancerName="web", Listeners=[TCP_25]))
+    await asyncio.sleep(0.2)
+    assert ("authorize", "web") not in house.shop.calls
+    house.shop.hold.pop("web").set()
+    await asyncio.gather(going, coming)
+    assert [step for step, _ in house.shop.calls][-2:] == ["revoke", "authorize"]
+    assert len((await elb.describe("web"))["ListenerDescriptions"]) == 2
+
+
+async def test_a_listener_does_not_go_while_it_comes(house: House, elb: Elb) -> None:
+    """The creation would open a port without a listener, and answer success."""
+    await elb.create("web", Listeners=[TCP_25 | {"LoadBalancerPort": 26}])
+    house.shop.hold["web"] = asyncio.Event()
+    coming = asyncio.create_task(elb.create_load_balancer_listeners(LoadBalancerName="web", Listeners=[TCP_25]))
+    await house.first_open("CreateLoadBalancerListeners")
+    going = asyncio.create_task(elb.delete_load_balancer_listeners(LoadBalancerName="web", LoadBalancerPorts=[25]))
+    await asyncio.sleep(0.2)
+    assert len((await _web(house)).listeners) == 2
+    house.shop.hold.pop("web").set()
+    await asyncio.gather(coming, going)
+    assert [step for step, _ in house.shop.calls][-2:] == ["authorize", "revoke"]
+
+
+async def test_a_change_that_was_not_delivered_does_not_find_the_next_load_balancer_of_the_name(
+    house: House, elb: Elb
+) -> None:
+    await elb.create("web")
+    lb = await _web(house)
+    async with house.db.transaction() as tx:
+        value = workflows.AttributesInput(lb.key, replace(lb.attributes, idle_timeout_s=120))
+        written_later = lb.created_at + 60  # no sweep takes it up meanwhile
+        await orders.start(tx, workflows.MODIFY_ATTRIBUTES, "modify-1", lb.key, value, now=written_later)
+    await elb.delete_load_balancer(LoadBalancerName="web")
+    assert await house.rows() == 0
+
+
+async def test_a_creation_does_not_wait_for_a_deletion_that_nobody_carries_out(house: House, elb: Elb) -> None:
+    """A failed creation that is being undone is marked like a deletion, and no workflow deletes it."""
+    await elb.create("web")
+    async with house.db.transaction() as tx:
+        await tx.load_balancers.set_state((await _web(house)).id, store.LoadBalancerState.DELETING)
+    async with asyncio.timeout(10):
+        await elb.create("web", AvailabilityZones=["local-1b"])
+    assert (await _web(house)).enabled_zones == ("local-1b",)
+
+
+async def test_a_change_that_waited_looks_again_when_another_load_balancer_took_the_name(
+    house: House, elb: Elb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have the row id and the generation of the one that was waited for, and a workflow of its own."""
+    await elb.create("web")
+    desk = house.api.endpoint._room.workflows
+    look, looked = desk.running, 0
+
+    async def running(*given: Any) -> Any:
+        nonlocal looked
+        looked += 1
+        if looked == 1:
+            former = await _web(house)
+            async with house.db.transaction() as tx:
+                await tx.load_balancers.delete(former.id)
+                await tx.load_balancers.create(replace(former, created_at=former.created_at + 1))
+        return await look(*given)
+
+    monkeypatch.setattr(desk, "running", running)
+    await elb.create_load_balancer_listeners(
+        LoadBalancerName="web", Listeners=[{"Protocol": "TCP", "LoadBalancerPort": 25, "InstancePort": 25}]
+    )
+    assert looked == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import time
@@ -10,8 +11,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.integration.api.conftest import ACCOUNT, OTHER_KEY, Elb, House, code, open_house
+from tests.integration.api.conftest import ACCOUNT, KEY, OTHER_KEY, Elb, House, code, open_house
 from tests.integration.api.iam.conftest import Iam
+from tests.unit.api.iam.conftest import issue
 
 from elbflow import store
 
@@ -296,3 +298,110 @@ async def test_certificates_of_a_user(store_url: str, tmp_path: Path) -> None:
             ServerCertificateName="www", CertificateBody="x", PrivateKey="y", Path="/shop/"
         )
         assert (await refusal(wrong))[0] == ("MalformedCertificate", 400)
+
+
+async def test_a_page_tells_nothing_of_hidden_load_balancers(shop: House) -> None:
+    """Neither by what it leaves out, nor by where the next one begins."""
+    await shop.elb.create("zoo")
+    bob = await let(shop, allow("*", resource=f"{LB}/web"))
+    answer = await bob.describe_load_balancers(PageSize=1)
+    assert names(answer) == ["web"]
+    assert "NextMarker" not in answer
+    bob = await let(shop, allow("*"), deny("*", resource=f"{LB}/mail"))
+    first = await bob.describe_load_balancers(PageSize=1)
+    second = await bob.describe_load_balancers(PageSize=1, Marker=first["NextMarker"])
+    assert (names(first), names(second)) == (["web"], ["zoo"])
+    assert "NextMarker" not in second
+
+
+async def test_a_denial_by_tag_holds_while_the_load_balancer_is_created(house: House) -> None:
+    bob = await let(house, allow("*"), deny("*", Condition={"StringEquals": {"aws:ResourceTag/Team": "a"}}))
+    house.shop.hold["web"] = asyncio.Event()
+    creating = asyncio.create_task(house.elb.create("web", Tags=[{"Key": "Team", "Value": "a"}]))
+    async with asyncio.timeout(10):
+        while await house.load_balancer("web") is None:
+            await asyncio.sleep(0.01)
+    deleting = asyncio.create_task(refusal(bob.delete_load_balancer(LoadBalancerName="web")))
+    await asyncio.wait([deleting], timeout=1)
+    house.shop.hold["web"].set()
+    assert (await deleting)[0] == ABSENT
+    await creating
+    assert await house.load_balancer("web") is not None
+
+
+async def test_a_denial_by_tag_is_not_lifted_by_a_tag_that_differs_in_case(shop: House) -> None:
+    await shop.elb.add_tags(LoadBalancerNames=["web"], Tags=[{"Key": "team", "Value": "b"}])
+    bob = await let(shop, allow("*"), deny("*", Condition={"StringEquals": {"aws:ResourceTag/Team": "a"}}))
+    assert names(await bob.describe_load_balancers()) == ["mail"]
+    assert (await refusal(bob.delete_load_balancer(LoadBalancerName="web")))[0] == ABSENT
+
+
+async def test_a_session_does_not_raise_its_own_quota(store_url: str) -> None:
+    limit = {
+        "Effect": "Limit",
+        "Action": f"{ELB}:CreateLoadBalancer",
+        "Resource": "*",
+        "Condition": {"NumericLessThanEquals": {f"{ELB}:quota-loadbalancernumber": "99"}},
+    }
+    key = dataclasses.replace(SESSION, session_policy=document(allow("*"), limit))
+    async with open_house(store_url, max_load_balancers=1) as house:
+        session = await let(house, allow("*"), key=key)
+        await session.create("first")
+        assert (await refusal(session.create("second")))[0] == ("TooManyLoadBalancers", 400)
+
+
+async def test_a_refusal_does_not_tell_where_a_certificate_is(store_url: str, tmp_path: Path) -> None:
+    issued = issue("www.example.com")
+    async with open_house(store_url, iam_port=0, master_key_file=tmp_path / "key") as house:
+        assert house.api.iam_url is not None
+        await Iam(house.api.iam_url, KEY).upload("www", issued, Path="/board/takeover/")
+        prefix = f"arn:aws:iam::{ACCOUNT}:server-certificate"
+        await let(house, {"Effect": "Allow", "Action": ["iam:*"], "Resource": f"{prefix}/shop/*"})
+        bob = Iam(house.api.iam_url, BOB)
+        there = await refusal(bob.get_server_certificate(ServerCertificateName="www"))
+        never = await refusal(bob.get_server_certificate(ServerCertificateName="not"))
+        assert there[0] == REFUSED
+        assert there[1].replace("www", "not") == never[1]
+
+
+async def test_floods_of_tags_and_names_are_not_held_against_every_pattern(shop: House) -> None:
+    """Callers choose all three: patterns of their session's policy, tags, and load balancers."""
+    patterns = [f"{number:x}*" for number in range(200)]
+    narrow = document(allow("*", Condition={"ForAnyValue:StringLike": {"aws:TagKeys": [*patterns, "z"]}}))
+    session = await let(shop, allow("*"), key=dataclasses.replace(SESSION, session_policy=narrow))
+    keys = [{"Key": "z"}, *({"Key": f"y{number}"} for number in range(199))]
+    began = time.process_time()
+    for call, expected in (
+        (session.remove_tags(LoadBalancerNames=["web"] * 2_000, Tags=keys), None),
+        (session.remove_tags(LoadBalancerNames=[f"a{n}" for n in range(2_000)], Tags=keys), "ValidationError"),
+        (session.remove_tags(LoadBalancerNames=["web"], Tags=[{"Key": str(n)} for n in range(4_000)]), "TooManyTags"),
+    ):
+        if expected is None:
+            await call
+        else:
+            assert (await refusal(call))[0] == (expected, 400)
+    assert time.process_time() - began < 3
+
+
+async def test_tags_of_certificates_count_in_conditions(store_url: str, tmp_path: Path) -> None:
+    issued = issue("www.example.com")
+    everything = {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}
+    team = {"StringEquals": {"aws:ResourceTag/Team": "a"}}
+    new = {"StringEquals": {"aws:RequestTag/Team": "a"}}
+    async with open_house(store_url, iam_port=0, master_key_file=tmp_path / "key") as house:
+        assert house.api.iam_url is not None
+        tagged = {"Tags": [{"Key": "Team", "Value": "a"}]}
+        await Iam(house.api.iam_url, KEY).upload("www", issued, **tagged)
+        await let(
+            house, everything, *({**everything, "Effect": "Deny", "Condition": condition} for condition in (team, new))
+        )
+        bob = Iam(house.api.iam_url, BOB)
+        for call in (
+            bob.delete_server_certificate(ServerCertificateName="www"),
+            bob.update_server_certificate(ServerCertificateName="www", NewPath="/mine/"),
+            bob.upload("new", issued, **tagged),
+        ):
+            assert (await refusal(call))[0] == REFUSED
+        assert await bob.names() == ["www"]
+        await bob.upload("new", issued)
+        await bob.delete_server_certificate(ServerCertificateName="new")

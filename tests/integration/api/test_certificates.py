@@ -180,3 +180,27 @@ async def test_a_listener_that_goes_while_its_certificate_is_changed(house: Hous
     with pytest.raises(ClientError) as caught:
         await change
     assert code(caught) == ("ListenerNotFound", 400)
+
+
+async def test_a_certificate_that_one_listener_gives_up_is_not_taken_from_another_that_gets_it(
+    house: House, shopper: Elb
+) -> None:
+    """Permissions belong to the load balancer: whoever takes one away looks at all of its listeners before."""
+    await shopper.create("web", Listeners=[https("one", 443), https("two", 8443)])
+    house.shop.hold["web"] = asyncio.Event()
+    first = asyncio.create_task(set_certificate(shopper, arn("two"), 443))
+    await house.first_open("SetLoadBalancerListenerSSLCertificate")
+    others = [
+        asyncio.create_task(set_certificate(shopper, arn("one"), 8443)),
+        asyncio.create_task(
+            shopper.create_load_balancer_listeners(LoadBalancerName="web", Listeners=[https("one", 444)])
+        ),
+    ]
+    await asyncio.sleep(0.2)
+    shown = await house.load_balancer("web")
+    assert shown is not None
+    assert [(one.port, one.certificate_arn) for one in shown.listeners] == [(443, arn("two")), (8443, arn("two"))]
+    house.shop.hold.pop("web").set()
+    await asyncio.gather(first, *others)
+    assert len((await shopper.describe("web"))["ListenerDescriptions"]) == 3
+    assert (await served(shopper, 8443))["Listener"]["SSLCertificateId"] == arn("one")

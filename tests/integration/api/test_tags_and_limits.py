@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import Any
 
 import pytest
@@ -169,3 +170,18 @@ async def test_the_originals_ways(store_url: str) -> None:
             LoadBalancerName="web", Instances=[{"InstanceId": "10.0.0.9"}, {"InstanceId": "10.0.0.1"}]
         )
         assert [(one["InstanceId"], one["State"]) for one in health["InstanceStates"]] == [("10.0.0.1", "Error")]
+
+
+async def test_nul_in_a_name_or_a_marker_names_nothing(elb: Elb) -> None:
+    """PostgreSQL takes no text with it."""
+    for operation, given in (
+        ("describe_load_balancers", {"LoadBalancerNames": ["a\0"]}),
+        ("add_tags", {"LoadBalancerNames": ["a\0"], "Tags": [{"Key": "k"}]}),
+        ("describe_instance_health", {"LoadBalancerName": "a\0"}),
+    ):
+        with pytest.raises(ClientError) as caught:
+            await getattr(elb, operation)(**given)
+        assert code(caught) == ("LoadBalancerNotFound", 400), operation
+    with pytest.raises(ClientError) as caught:
+        await elb.describe_load_balancers(Marker=base64.urlsafe_b64encode(b"a\0/1").decode())
+    assert code(caught) == ("ValidationError", 400)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from tests.integration.control_plane.stack import KEY, Stack, until
 
 from elbflow import store
@@ -131,6 +133,18 @@ async def test_a_certificate_is_authorised_served_and_the_former_one_revoked(sta
     await stack.served()
     assert vm.applied[-1].listeners[1].certificate_arn == new
     assert await _certificates(stack) == {names.certificate_policy_name(KEY, new)}
+
+    renamed = f"{new}-renamed"
+    async with stack.env.db.transaction() as tx:
+        found = await tx.server_certificates.by_arn(new)
+        assert found is not None
+        await tx.server_certificates.update(dataclasses.replace(found, name="renamed", arn=renamed))
+        await tx.server_certificates.exchange(lb.id, new, renamed)
+    request = workflows.CertificateInput(KEY, 443, renamed, renamed)
+    assert await stack.run(workflows.SET_CERTIFICATE, "rename-certificate", request) == SUCCESS
+    await stack.served()
+    assert vm.applied[-1].listeners[1].certificate_arn == renamed
+    assert await _certificates(stack) == {names.certificate_policy_name(KEY, renamed)}
 
 
 async def test_policies_of_back_ends_reach_the_vms(stack: Stack) -> None:

@@ -11,12 +11,14 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.ext.asyncio import create_async_engine
 from tests.integration import postgresql
 from tests.unit.store import test_load_balancers as aggregates
+from tests.unit.store import test_migrations as migrations
 from tests.unit.store import test_repositories as repositories
 from tests.unit.store.conftest import Maker
 
 from elbflow import store
 from elbflow.store import database, tables
 
+test_migrated = migrations.test_every_row_of_the_first_schema_is_kept
 test_created_comes_back = aggregates.test_what_is_created_comes_back
 test_names = aggregates.test_names_differ_by_more_than_case
 test_queries = aggregates.test_the_number_of_queries_does_not_grow
@@ -34,6 +36,7 @@ test_cloud_resources = repositories.test_cloud_resources
 test_datapoints = repositories.test_datapoints
 test_outbox = repositories.test_outbox
 test_claims = repositories.test_an_order_belongs_to_one_process_at_a_time
+test_ids_of_orders = repositories.test_who_removes_an_order_late_does_not_remove_the_next_one
 test_writers = repositories.test_writers_come_one_after_the_other
 
 
@@ -47,6 +50,31 @@ async def test_one_of_two_creators_is_told(db: store.Store, make: Maker) -> None
     results = await asyncio.gather(*(create() for _ in range(4)), return_exceptions=True)
     assert sum(isinstance(one, store.LoadBalancer) for one in results) == 1
     assert sum(isinstance(one, store.LoadBalancerExists) for one in results) == 3
+
+
+async def test_writers_of_the_same_new_row_do_not_fail(db: store.Store) -> None:
+    """As when two load balancers of an account are created at once, which share a security group."""
+    account, arn = "123456789012", "arn:aws:iam::123456789012:user/bob"
+    async with db.transaction() as tx:
+        await tx.principals.add(store.Principal(arn, account, store.PrincipalKind.USER, "bob", 1.0))
+
+    async def write() -> bool:
+        async with db.transaction() as tx:
+            added = await tx.cloud_resources.add("group", "shared", {"ports": []})
+            await tx.cloud_resources.save("profile", "shared", {"role": "r"})
+            await tx.accounts.save(store.Account(account, "house"))
+            await tx.access_keys.save(store.AccessKey("AKIA1", "secret", account))
+            await tx.instances.save(store.Instance(account, "i-1", "10.0.0.1", "local-1a"))
+            await tx.principals.put_policy(arn, "p", "{}")
+            await asyncio.sleep(0.05)
+            return added
+
+    assert sorted(await asyncio.gather(*(write() for _ in range(3)))) == [False, False, True]
+    async with db.reading() as tx:
+        rows = await tx.row_counts()
+        assert await tx.access_keys.find("AKIA1") == store.AccessKey("AKIA1", "secret", account)
+    written = ("cloud_resources", "accounts", "access_keys", "instances", "principal_policies")
+    assert [rows[table] for table in written] == [2, 1, 1, 1, 1]
 
 
 async def test_a_reader_does_not_wait_for_a_writer(db: store.Store, make: Maker) -> None:

@@ -38,18 +38,20 @@ def http(
 
 @dataclass
 class BytesServer:
-    """``answer`` is what the next request gets; ``heads`` are the requests' own first parts."""
+    """``answer`` is what the next request gets; ``heads`` and ``bodies`` are the requests' parts."""
 
     url: str = ""
     answer: Wire = field(default_factory=lambda: http(200))
     heads: list[bytes] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 head = await reader.readuntil(_END)
                 self.heads.append(head)
-                await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+                length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                self.bodies.append(await reader.readexactly(length))
                 answer = self.answer
                 writer.write(answer.data)
                 await writer.drain()

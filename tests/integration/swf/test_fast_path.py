@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 import structlog
+from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession
 from tests.integration.swf import bytes_server
 from tests.integration.swf.bytes_server import http
 from tests.integration.swf.responder import Connect, Responder
 
 from elbflow import clock, service, swf
+from elbflow.swf.fast.requests import endpoint_of
 from elbflow_engine import embedded
 
 ACTIVITIES = swf.TaskList(swf.TaskKind.ACTIVITY, "domain", "list")
@@ -104,6 +107,22 @@ async def test_the_setting_chooses_the_path(connect: Connect, responder: Respond
     assert "amz-sdk-invocation-id" in stock
     for name in ("X-Amz-Target", "Content-Type", "User-Agent", "Host", "Content-Length", "Accept-Encoding"):
         assert fast[name] == stock[name]
+
+
+@pytest.mark.parametrize(
+    ("region", "url"),
+    [
+        ("eu-west-1", "https://swf.eu-west-1.amazonaws.com/"),
+        ("us-gov-west-1", "https://swf.us-gov-west-1.amazonaws.com/"),
+        ("cn-north-1", "https://swf.cn-north-1.amazonaws.com.cn/"),
+    ],
+)
+async def test_requests_go_where_botocore_would_send_them(region: str, url: str) -> None:
+    config = AioConfig(user_agent="me")
+    async with AioSession().create_client("swf", region_name=region, config=config) as client:
+        endpoint = await endpoint_of(client)
+    assert endpoint.url == url
+    assert endpoint.user_agent.startswith("me ")
 
 
 async def test_a_proxy_turns_it_off_with_one_line(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -143,10 +143,14 @@ ANSWERS: dict[str, Wire] = {
     "bad header": Wire(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "close"),
     "header is no utf-8": Wire(b"HTTP/1.1 200 OK\r\nX: \xff\r\nContent-Length: 2\r\n\r\n{}"),
     "moved": Wire(b"HTTP/1.1 301 Moved\r\nContent-Length: 0\r\n\r\n"),
+    "another protocol": Wire(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"),
     "header too long": Wire(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000 + b"\r\n\r\n", "close"),
     "no answer": Wire(b"", "hang"),
     "half an answer": Wire(b'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"', "hang"),
 }
+
+
+Call = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
 
 @dataclass
@@ -154,11 +158,11 @@ class Paths:
     """The same client twice, and the server that both call."""
 
     server: BytesServer
-    stock: Any
-    fast: Any
+    stock: Call
+    fast: Call
 
     async def outcomes(self, operation: str) -> list[Any]:
-        return [await outcome(client, operation) for client in (self.stock, self.fast)]
+        return [await outcome(call, operation) for call in (self.stock, self.fast)]
 
 
 @pytest.fixture
@@ -171,14 +175,14 @@ async def two_clients(server: BytesServer, stack: AsyncExitStack) -> Paths:
     session = AioSession()
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=float)
     config = AioConfig(read_timeout=0.2, connect_timeout=2.0, retries={"total_max_attempts": 1, "mode": "standard"})
-    made = [
-        await stack.enter_async_context(
-            session.create_client("swf", region_name="us-east-1", endpoint_url=server.url, config=config)
-        )
-        for _ in range(2)
-    ]
-    for client in made:
-        client.meta.events.register("before-parse.swf", bodies.before_parse)
+    client = await stack.enter_async_context(
+        session.create_client("swf", region_name="us-east-1", endpoint_url=server.url, config=config)
+    )
+    client.meta.events.register("before-parse.swf", bodies.before_parse)
+
+    async def stock(operation: str, members: Mapping[str, Any]) -> Mapping[str, Any]:
+        return await getattr(client, xform_name(operation))(**members)
+
     pool = fast.Pool(
         connections=10,
         connect_timeout_s=2.0,
@@ -188,15 +192,16 @@ async def two_clients(server: BytesServer, stack: AsyncExitStack) -> Paths:
         socket_factory=keepalive_socket,
     )
     bundle: str | None = session.get_config_variable("ca_bundle")
-    on = await stack.enter_async_context(fast.accelerated([(made[1], pool)], bundle, lambda: 1420142400.0))
-    assert on
-    return Paths(server, *made)
+    keys = await session.get_credentials()
+    calls = fast.accelerated([fast.Way(client, pool)], keys, bundle, lambda: 1420142400.0)
+    (ours,) = await stack.enter_async_context(calls)
+    return Paths(server, stock, ours)
 
 
-async def outcome(client: Any, operation: str) -> Any:
-    """What a caller of ``client`` gets, or what it sees of a failure and what becomes of that in the typed client."""
+async def outcome(call: Call, operation: str) -> Any:
+    """What a caller of ``call`` gets, or what it sees of a failure and what becomes of that in the typed client."""
     try:
-        answer: dict[str, Any] = await getattr(client, xform_name(operation))(**USED[operation])
+        answer = await call(operation, USED[operation])
     except Exception as error:
         fault = classify.fault(error, operation)
         cause = error.kwargs.get("error") if hasattr(error, "kwargs") else None
@@ -209,10 +214,10 @@ async def outcome(client: Any, operation: str) -> Any:
     return without_limits(answer)
 
 
-def without_limits(response: dict[str, Any]) -> dict[str, Any]:
+def without_limits(response: Mapping[str, Any]) -> dict[str, Any]:
     """botocore says in every answer that it may not repeat the call; the fast path has nothing to say there."""
     metadata = {name: value for name, value in response["ResponseMetadata"].items() if name != "MaxAttemptsReached"}
-    return response | {"ResponseMetadata": metadata}
+    return {**response, "ResponseMetadata": metadata}
 
 
 async def test_every_member_of_every_answer(paths: Paths) -> None:
@@ -221,6 +226,28 @@ async def test_every_member_of_every_answer(paths: Paths) -> None:
         stock, ours = await paths.outcomes(operation)
         assert ours == stock, operation
         assert stock["ResponseMetadata"]["RequestId"] == "id-1"
+
+
+async def test_every_member_of_every_request(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = paths.server
+    server.answer = http(200, b"{}")
+    for operation in MODEL.operation_names:
+        monkeypatch.setitem(USED, operation, full(MODEL.operation_model(operation).input_shape))
+        server.heads.clear()
+        server.bodies.clear()
+        await paths.outcomes(operation)
+        assert server.bodies[1] == server.bodies[0], operation
+        assert len(server.bodies[0]) > 2
+        stock, ours = map(signed_alike, server.heads)
+        assert ours == stock, operation
+        assert f"x-amz-target: SimpleWorkflowService.{operation}" in ours
+
+
+def signed_alike(head: bytes) -> list[str]:
+    """The first line and those headers of a request that depend on the call alone."""
+    first, *headers = head.decode().strip().split("\r\n")
+    lines = [f"{name.lower()}:{value}" for name, _, value in (line.partition(":") for line in headers)]
+    return [first, *sorted(line for line in lines if line.startswith(("content-", "host:", "x-amz-target:")))]
 
 
 async def test_odd_broken_and_refusing_answers(paths: Paths) -> None:
@@ -280,6 +307,6 @@ async def test_members_that_nobody_knows_change_no_typed_result(paths: Paths) ->
 async def test_compressed_answers_are_understood(paths: Paths) -> None:
     whole = gzip.compress(b'{"taskToken": "t", "startedEventId": 1}')
     paths.server.answer = http(200, whole, {"Content-Encoding": "gzip"})
-    assert (await paths.fast.poll_for_activity_task(**USED[POLL]))["taskToken"] == "t"
+    assert (await paths.fast(POLL, USED[POLL]))["taskToken"] == "t"
     paths.server.answer = http(200, whole[:12] + b"no such block" + whole[12:], {"Content-Encoding": "gzip"})
     assert (await outcome(paths.fast, POLL))[3][0] is swf.Ambiguous

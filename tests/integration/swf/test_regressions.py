@@ -198,7 +198,7 @@ async def test_a_short_call_does_not_wait_for_a_connection_without_end(
         return ok()
 
     responder.on(RESPOND, hang)
-    quick = {"connect_timeout_s": 0.1, "data_read_timeout_s": 0.15, "data_connections": 1}
+    quick = {"connect_timeout_s": 0.3, "data_read_timeout_s": 0.15, "data_connections": 1}
     async with connect(ONE_TRY, fast_path=fast_path, **quick) as client, asyncio.timeout(5):
         calls = (client.respond_activity_task_completed(f"token-{number}") for number in range(20))
         ends = await asyncio.gather(*calls, return_exceptions=True)

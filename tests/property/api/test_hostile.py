@@ -22,6 +22,7 @@ from elbflow import service, store, swf, tasks
 from elbflow.contract import document, names
 from elbflow_api import dependencies, dispatch, metrics, query, settings, waiting
 from elbflow_api.actions import ACTIONS
+from elbflow_api.cloud import local
 from elbflow_engine import testing
 
 KEY = document.LoadBalancerKey("123456789012", "web")
@@ -156,7 +157,7 @@ def _open(path: Path) -> Iterator[Room]:
                 meters=metrics.Meters(prometheus_client.CollectorRegistry()),
                 stopping=asyncio.Event(),
             )
-            return dependencies.Dependencies(db, workflows, given, clock, given.declared_cloud())
+            return dependencies.Dependencies(db, workflows, given, clock, local.LocalCloud.of(db, given))
 
         try:
             yield Room(runner, runner.run(begin()))

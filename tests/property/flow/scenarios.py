@@ -177,6 +177,28 @@ async def gather_cancelled(note: Note) -> None:
 
 
 @scenario
+async def gather_takes_no_turn_for_what_is_done(note: Note) -> None:
+    async def turns() -> None:
+        for number in range(4):
+            note(f"turn {number}")
+            await asyncio.sleep(0)
+
+    quick = asyncio.create_task(step(note, "quick", 1))
+    failed = asyncio.create_task(step(note, "bad", 2, ValueError("x")))
+    await asyncio.wait([quick, failed])
+    others = asyncio.create_task(turns())
+    note(" ".join(await asyncio.gather(quick, quick)))
+    await asyncio.sleep(0)
+    note(str(await asyncio.gather(quick, asyncio.sleep(0, "slept"), quick)))
+    try:
+        await asyncio.gather(others, failed, step(note, "late", 1))
+    except ValueError as error:
+        note(describe(error))
+    note(str(await asyncio.gather(failed, return_exceptions=True)))
+    await asyncio.gather(others)
+
+
+@scenario
 async def wait_first_completed(note: Note) -> None:
     tasks = [asyncio.create_task(step(note, name, at)) for name, at in (("a", 8), ("b", 4), ("c", 6))]
     while tasks:
@@ -719,7 +741,72 @@ async def futures_carry_what_they_are_given(note: Note) -> None:
         note(type(error).__name__)
 
 
+@scenario
+async def group_counts_its_own_cancellation(note: Note) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(step(note, "a", 3, ValueError("a")))
+            await asyncio.sleep(20)
+    except* ValueError as found:
+        note(describe(found))
+    task = asyncio.current_task()
+    assert task is not None
+    note(str(task.cancelling()))
+    await asyncio.sleep(2)
+
+
+@scenario
+async def member_fails_as_the_timeout_around_its_group_ends(note: Note) -> None:
+    async def failing() -> None:
+        await failure.wait()
+        raise ValueError("x")
+
+    def both() -> None:
+        failure.set()
+        timeout.reschedule(loop.time())
+
+    failure, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.call_later(3, both)
+    try:
+        async with asyncio.timeout(None) as timeout:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(failing())
+                    group.create_task(step(note, "other", 9))
+            except* ValueError as found:
+                note(describe(found))
+            await step(note, "after", 5)
+    except TimeoutError:
+        note("timeout")
+    task = asyncio.current_task()
+    assert task is not None
+    note(str(task.cancelling()))
+
+
 NEWER = {
+    "gather_takes_no_turn_for_what_is_done": [
+        "0 quick begins",
+        "0 bad begins",
+        "1 quick done",
+        "2 bad fails",
+        "2 quick quick",
+        "2 turn 0",
+        "2 turn 1",
+        "2 turn 2",
+        "2 turn 3",
+        "2 ['quick', 'slept', 'quick']",
+        "2 ValueError(x)",
+        "2 [ValueError('x')]",
+    ],
+    "member_fails_as_the_timeout_around_its_group_ends": [
+        "0 other begins",
+        "3 other cancelled",
+        "3 ExceptionGroup[ValueError(x)]",
+        "3 after begins",
+        "3 after cancelled",
+        "3 timeout",
+        "3 0",
+    ],
     "condition_wait_cancelled": ["1 a False", "1 b woken", "1 b False", "2 ['CancelledError', 'NoneType']"],
     "wait_for_takes_no_turn_of_its_own": [
         "0 limited begins",
@@ -768,19 +855,3 @@ if sys.version_info >= (3, 13):
         tasks = [asyncio.create_task(step(note, name, at)) for name, at in (("a", 6), ("b", 2), ("c", 4))]
         async for task in asyncio.as_completed(tasks):
             note(f"{tasks.index(task)} {await task}")
-
-    @scenario
-    async def a_failing_group_in_a_cancelled_task(note: Note) -> None:
-        async def failing() -> None:
-            try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(step(note, "a", 3, ValueError("a")))
-                    await asyncio.sleep(20)
-            except* ValueError as found:
-                note(describe(found))
-            task = asyncio.current_task()
-            assert task is not None
-            note(str(task.cancelling()))
-            await asyncio.sleep(2)
-
-        await failing()

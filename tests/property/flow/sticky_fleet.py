@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from tests.property.flow.adversary import SIGNATURE, Interpreter, Program, act, undo
+from tests.property.flow.adversary import SIGNATURE, Interpreter, Offspring, Program, act, undo
 
 from elbflow import errors, flow, polling, swf
 from elbflow.clock import ManualClock
@@ -25,7 +25,7 @@ LIST = "general"
 class Fleet:
     """What the tests look at. ``metrics`` of both deciders count together."""
 
-    workflows: tuple[type, ...] = (Interpreter,)
+    workflows: tuple[type, ...] = (Interpreter, Offspring)
 
     def __init__(self, service: SwfDouble, clock: ManualClock, faults: FaultSchedule, rng: random.Random) -> None:
         self.service = service
@@ -112,7 +112,7 @@ class Fleet:
 
 @contextlib.asynccontextmanager
 async def fleet(
-    seed: int, *stickies: flow.Sticky | None, workflows: tuple[type, ...] = (Interpreter,), **faults: float
+    seed: int, *stickies: flow.Sticky | None, workflows: tuple[type, ...] = (Interpreter, Offspring), **faults: float
 ) -> AsyncIterator[Fleet]:
     """A fleet with one decider for each of ``stickies``."""
     clock, rng = ManualClock(), random.Random(seed)

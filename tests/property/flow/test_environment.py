@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.property.flow.adversary import POKE, SIGNATURE, Interpreter, Program, act, programs, undo
+from tests.property.flow.adversary import POKE, SIGNATURE, Interpreter, Offspring, Program, act, programs, undo
 
 from elbflow import errors, flow
 from elbflow.flow import testing
@@ -52,7 +52,7 @@ async def _run(program: Program, outcomes: list[str], pokes: int, cancelled_afte
         return OUTCOMES[next(turns, "done")](number)
 
     fakes: dict[flow.Activity[..., Any], Any] = {act: fake, undo: lambda number: -number}
-    async with testing.Environment(workflows=[Interpreter], activities=fakes) as env:
+    async with testing.Environment(workflows=[Interpreter, Offspring], activities=fakes) as env:
         handle = await env.start(SIGNATURE, program)
         for number in range(pokes):
             await env.advance(timedelta(seconds=1))

@@ -41,7 +41,7 @@ def small_heap() -> Iterator[None]:
 @given(programs)
 def test_a_program_takes_the_same_course_as_on_asyncio(program: Program) -> None:
     found, _ = loops.as_workflow(Played, PLAYED, [None, program])
-    assert found == loops.on_asyncio(player(program))
+    assert found == loops.on_newer_asyncio(player(program))
 
 
 @CALM

@@ -7,7 +7,7 @@ from collections import Counter
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.property.flow.adversary import Adversary, Interpreter, Program, programs
+from tests.property.flow.adversary import Adversary, Interpreter, Program, World, programs
 
 from elbflow import flow
 from elbflow.flow import guards
@@ -33,9 +33,11 @@ def test_every_answered_decision_is_repeated_from_every_prefix(program: Program,
     adversary = Adversary(program, random.Random(seed))
     run = adversary.drive()
     for started_id, answer in adversary.answers:
+        World.now = started_id
         with guards.guarded():
             again = decide.decide(Interpreter, run.events[:started_id], execution=run.execution)
         assert again == answer
+    World.now = -1  # side effects do not happen again
     flow.replay(Interpreter, run.events, execution=run.execution)
 
 

@@ -36,7 +36,9 @@ async def workflow_code() -> None:
     price.using(cancellation="WAIT")  # error: arg-type | reportArgumentType
     flow.side_effect(lambda: number, str)  # error: return-value, arg-type | -
     flow.record_marker(number)  # error: arg-type | reportArgumentType
-    flow.continue_when_long(number)  # error: arg-type | reportArgumentType
+    flow.continue_when_long(number)  # error: call-overload | reportArgumentType
+    flow.continue_when_long(ORDER, lambda: 7)  # error: arg-type, return-value | reportArgumentType, reportCallIssue
+    flow.continue_when_long(ORDER)  # error: call-overload | reportArgumentType
 
 
 async def callers(client: flow.Client) -> None:

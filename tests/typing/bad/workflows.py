@@ -73,4 +73,6 @@ async def wrong_calls(client: flow.Client, execution: swf.Execution) -> None:
     await client.start(result, "order-1", "books")  # error: arg-type | reportArgumentType
     await flow.sleep("1 s")  # error: arg-type | reportArgumentType
     await flow.wait_condition(True)  # error: arg-type | reportArgumentType
-    raise flow.continue_as_new()  # error: call-arg | reportCallIssue
+    if result:
+        raise flow.continue_as_new(ORDER, 7)  # error: misc | reportArgumentType
+    raise flow.continue_as_new()  # error: call-overload | reportCallIssue

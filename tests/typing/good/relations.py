@@ -29,6 +29,7 @@ class Order:
 
     async def run(self, request: str) -> int:
         flow.continue_when_long(lambda: request, events=500)
+        flow.continue_when_long(ORDER, lambda: request)
         queue = flow.signals(ADDED)
         assert_type(queue, flow.SignalQueue[int])
         assert_type(await queue.get(), int)

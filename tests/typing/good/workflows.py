@@ -36,6 +36,8 @@ class Order:
         flow.set_state(self.added)
         if not self.added:
             raise flow.continue_as_new(request)
+        if len(self.added) > 100:
+            raise flow.continue_as_new(ORDER, request)
         return sum(self.added)
 
     @flow.signal(ADDED)

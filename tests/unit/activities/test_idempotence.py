@@ -70,6 +70,7 @@ CASES: list[tuple[flow.Activity[..., Any], store.LoadBalancerState, tuple[Any, .
     (activities.persist_security_groups, ACTIVE, (KEY, GROUPS)),
     (activities.lookup_vms, ACTIVE, (KEY,)),
     (activities.lookup_document, ACTIVE, (KEY, VM)),
+    (activities.lookup_zones, ACTIVE, (KEY,)),
     (activities.record_applied, ACTIVE, (KEY, VM, document.Applied(3, "hash"))),
     (activities.record_vm_failure, ACTIVE, (KEY, VM, "timed out", 1_700_000_100.0)),
     (activities.update_instance_status, ACTIVE, (KEY, VM, HEALTH)),

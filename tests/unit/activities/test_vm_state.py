@@ -33,6 +33,30 @@ async def test_the_document_of_a_vm(world: World) -> None:
     assert await world.do(activities.lookup_document, KEY, "i-elsewhere") is None
 
 
+async def test_the_documents_of_all_zones_travel_with_their_vms(world: World) -> None:
+    await world.create_active("a", "b")
+    await world.register(backend("i-1"))
+
+    zones = await world.do(activities.lookup_zones, KEY)
+
+    vms = {vm.instance_id: vm.zone for vm in (await world.lb()).vms}
+    assert {vm.instance_id: zone.document.zone for zone in zones for vm in zone.vms} == vms
+    assert set(vms.values()) == {"a", "b"}
+    for zone in zones:
+        (vm,) = zone.vms
+        assert zone.document == await world.do(activities.lookup_document, KEY, vm.instance_id)
+
+
+async def test_documents_too_large_for_one_payload_are_left_out(world: World) -> None:
+    await world.create_active("a", "b")
+    await world.register(*(backend(f"i-{number:017x}") for number in range(300)))
+
+    zones = await world.do(activities.lookup_zones, KEY)
+
+    assert [zone.document for zone in zones] == [None, None]
+    assert {vm.instance_id for zone in zones for vm in zone.vms} == {vm.instance_id for vm in (await world.lb()).vms}
+
+
 async def test_a_proof_is_kept_and_never_replaced_by_an_older_one(world: World) -> None:
     await world.create_active("a")
     vm = await vm_of(world)

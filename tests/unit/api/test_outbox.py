@@ -155,6 +155,58 @@ async def test_a_row_that_is_refused_does_not_hold_up_the_others(desk: Desk) -> 
     assert [info.execution.workflow_id for info in await desk.opened()] == ["enable-1"]
 
 
+async def test_an_order_beyond_a_limit_of_swf_does_not_hold_up_the_others(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too many executions are open: signals get through all the same, and the start does later."""
+    await desk.order()
+    await desk.order_signal(7)
+    await desk.clock.advance(5)
+
+    async def refuse(*_: object, **__: object) -> str:
+        raise swf.LimitExceeded
+
+    with monkeypatch.context() as full:
+        full.setattr(desk.swf, "start_workflow_execution", refuse)
+        assert await desk.workflows.deliverer.sweep() == 1
+    assert await desk.rows() == 1
+    assert await desk.workflows.deliverer.sweep() == 1
+    assert len(await desk.opened()) == 1
+
+
+async def test_sweeps_are_frequent_again_when_another_api_has_got_a_refused_order_through(desk: Desk) -> None:
+    async with desk.db.transaction() as tx:
+        row = await tx.outbox.add(
+            store.OutboxKind.START, workflow_id="x", name="NobodyKnowsThis", payload="{}", created_at=desk.clock.now()
+        )
+    await desk.clock.advance(5)
+    deliverer = desk.workflows.deliverer
+    sweeping = asyncio.create_task(deliverer.run())
+
+    async def slowed_down() -> None:
+        while not deliverer._refused:
+            await asyncio.sleep(0)
+
+    await desk.drive(slowed_down(), step_s=0.5)
+    async with desk.db.transaction() as tx:
+        await tx.outbox.remove(row.id)
+    assert await deliverer.sweep() == 0
+    assert not deliverer._refused
+    sweeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sweeping
+
+
+async def test_who_wrote_an_order_stops_delivering_it_a_moment_before_others_may(desk: Desk) -> None:
+    """A request may be on its way when its time ends, and clocks differ."""
+    row = await desk.order()
+    await desk.clock.advance(outbox.LATE_AFTER_S - 0.1)
+    with pytest.raises(TimeoutError):
+        await desk.workflows.deliverer.deliver(row)
+    assert await desk.workflows.deliverer.sweep() == 0
+    assert await desk.opened() == []
+
+
 async def test_more_rows_than_a_page(desk: Desk) -> None:
     for number in range(130):
         await desk.order(f"enable-{number}")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ from elbflow import service, store
 from elbflow.contract import document, workflows
 from elbflow_api import dispatch, query, settings, waiting
 from elbflow_api.actions import ACTIONS
+from elbflow_api.cloud import local
 from elbflow_api.dependencies import Dependencies
 
 CALLER = service.Identity(api_store.ACCOUNT, api_store.KEY.access_key_id, admin=False)
@@ -117,6 +118,33 @@ def counted() -> Iterator[list[str]]:
         event.remove(sa.Engine, "before_cursor_execute", note)
 
 
+class Watched(local.LocalCloud):
+    """Fails when it is asked while a connection to the store is in use: a slow cloud must hold no transaction."""
+
+    in_use: ClassVar[set[int]] = set()
+
+    def __getattribute__(self, name: str) -> Any:
+        if not name.startswith("_"):
+            assert not Watched.in_use, f"{name} of the cloud was asked inside a transaction"
+        return super().__getattribute__(name)
+
+
+@pytest.fixture(autouse=True)
+def _connections() -> Iterator[None]:
+    def taken(_c: object, record: object, _proxy: object) -> None:
+        Watched.in_use.add(id(record))
+
+    def given_back(_c: object, record: object) -> None:
+        Watched.in_use.discard(id(record))
+
+    event.listen(sa.pool.Pool, "checkout", taken)
+    event.listen(sa.pool.Pool, "checkin", given_back)
+    yield
+    event.remove(sa.pool.Pool, "checkout", taken)
+    event.remove(sa.pool.Pool, "checkin", given_back)
+    Watched.in_use.clear()
+
+
 async def _furnished(path: Path, *, load_balancers: int, instances: int) -> str:
     url = await api_store.make(path, load_balancers=load_balancers, instances=instances)
     pem = ("-----BEGIN CERTIFICATE-----", None, b"sealed")
@@ -157,7 +185,7 @@ async def _statements(url: str) -> dict[str, int]:
     chosen = settings.ApiSettings(store_url=url, vpc=vpc)
     async with store.Store(url) as db:
         waits = cast("waiting.Workflows", NoWaiting(db))
-        room = Dependencies(db, waits, chosen, clocks.SystemClock(), chosen.declared_cloud())
+        room = Dependencies(db, waits, chosen, clocks.SystemClock(), Watched.of(db, chosen))
         counts = {}
         for name, given in REQUESTS.items():
             operation = query.operations()[name]
@@ -199,7 +227,7 @@ async def test_nor_when_more_is_named(name: str, tmp_path: Path) -> None:
         chosen = settings.ApiSettings(store_url=url)
         async with store.Store(url) as db:
             waits = cast("waiting.Workflows", NoWaiting(db))
-            room = Dependencies(db, waits, chosen, clocks.SystemClock(), chosen.declared_cloud())
+            room = Dependencies(db, waits, chosen, clocks.SystemClock(), Watched.of(db, chosen))
             with counted() as seen:
                 await dispatch.answer(query.operations()[name], list(given.items()), CALLER, room)
         counts.append(len(seen))

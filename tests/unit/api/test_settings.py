@@ -43,6 +43,9 @@ def test_lists_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("AUTH", "maybe"),
         ("WORKFLOW_WAIT_S", "0"),
         ("DNS_SUBDOMAIN", "-x"),
+        ("CLOUD", "azure"),
+        ("EC2_ENDPOINT", "ec2.example.com"),
+        ("CLOUD_REGION", "US East"),
     ],
 )
 def test_wrong_settings(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -73,3 +76,13 @@ def test_where_the_master_key_lies(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_region_of_arns() -> None:
     assert ApiSettings(swf_region="eu-west-1").arn_region == "eu-west-1"
     assert ApiSettings(swf_region="eu-west-1", elb_region="local-1").arn_region == "local-1"
+
+
+def test_the_aws_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ApiSettings().cloud == "local"
+    monkeypatch.setenv("ELBFLOW_CLOUD", "aws")
+    assert ApiSettings(swf_region="eu-west-1").cloud_region_name == "eu-west-1"
+    assert ApiSettings(swf_region="eu-west-1", cloud_region="eu-north-1").cloud_region_name == "eu-north-1"
+    with pytest.raises(pydantic.ValidationError, match="cloud_certificates=store"):
+        ApiSettings(iam_port=0, master_key_file="/k")
+    assert ApiSettings(iam_port=0, master_key_file="/k", cloud_certificates="store").iam_port == 0

@@ -22,12 +22,16 @@ class Zones(settings.ZoneSettings):
     """The settings alone."""
 
 
+def view_of(zones: Zones) -> cloud.DeclaredCloud:
+    return cloud.DeclaredCloud(zones.zones, zones.vpc.declared() if zones.vpc else None, zones.access_log_buckets)
+
+
 def declared(**changes: object) -> cloud.DeclaredCloud:
-    return Zones(zones=("a", "b", "c"), vpc=settings.VpcSettings.model_validate(VPC | changes)).declared_cloud()
+    return view_of(Zones(zones=("a", "b", "c"), vpc=settings.VpcSettings.model_validate(VPC | changes)))
 
 
 async def test_without_a_vpc_there_are_zones_only() -> None:
-    view = Zones(zones=("a",)).declared_cloud()
+    view = view_of(Zones(zones=("a",)))
     assert await view.zones() == ("a",)
     assert await view.default_vpc(ACCOUNT) is None
     assert await view.vpc(ACCOUNT, "vpc-1") is None
@@ -66,11 +70,11 @@ async def test_every_account_has_a_group_of_the_services_own() -> None:
 
 
 async def test_buckets() -> None:
-    anything = Zones(zones=("a",)).declared_cloud()
+    anything = view_of(Zones(zones=("a",)))
     assert await anything.bucket_refusal(ACCOUNT, "my-logs") is None
     assert await anything.bucket_refusal(ACCOUNT, "My_Logs") is not None
     assert await anything.bucket_refusal(ACCOUNT, "ab") is not None
-    chosen = Zones(zones=("a",), access_log_buckets=frozenset({"my-logs"})).declared_cloud()
+    chosen = view_of(Zones(zones=("a",), access_log_buckets=frozenset({"my-logs"})))
     assert await chosen.bucket_refusal(ACCOUNT, "my-logs") is None
     assert "Access Denied" in (await chosen.bucket_refusal(ACCOUNT, "others") or "")
 

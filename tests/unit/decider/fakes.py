@@ -39,6 +39,7 @@ class Fakes:
             "persist_attributes": lambda key, attributes: 2,
             "persist_security_groups": lambda key, groups: 2,
             "lookup_document": self._document,
+            "lookup_zones": self._zones,
             "lookup_vms": lambda key: tuple(ServingVm(vm) for vm in self.vms),
             "update_instance_status": lambda key, vm, report: False,
             "run_continuous_workflows": lambda: 0,
@@ -72,6 +73,10 @@ class Fakes:
             return self._functions.get(name, lambda *_: None)(*arguments)
 
         return carry_out
+
+    def _zones(self, key: document.LoadBalancerKey) -> tuple[activities.ServingZone, ...]:
+        vms = tuple(ServingVm(vm) for vm in self.vms)
+        return (activities.ServingZone(vms, document.LoadBalancerDocument(key, self.generation, "a")),)
 
     def _document(self, key: document.LoadBalancerKey, instance_id: str) -> document.LoadBalancerDocument | None:
         if instance_id not in self.vms:

@@ -77,6 +77,15 @@ def test_creating_listeners_checks_certificates_first(fakes: Fakes) -> None:
     }
 
 
+def test_listeners_that_need_neither_certificates_nor_a_health_check_get_their_ports(fakes: Fakes) -> None:
+    plain = workflows.ListenersInput(KEY, (80,), certificates=False, health_check=False)
+
+    assert fakes.run(CreateLoadBalancerListeners, plain).result() == SUCCESS
+    assert fakes.run(DeleteLoadBalancerListeners, plain).result() == SUCCESS
+
+    assert fakes.log == ["listener_authorize_ingress", "listener_revoke_ingress"]
+
+
 def test_listeners_whose_creation_fails_are_removed_last(fakes: Fakes) -> None:
     fakes.on(activities.listener_default_health_check, fail(Refused("no")))
 

@@ -43,7 +43,8 @@ def test_a_signal_pushes_the_newest_generation(fakes: Fakes) -> None:
     assert pushes(fakes) == [1, 2]
 
 
-def test_a_known_vm_is_pushed_to_while_the_others_are_looked_up(fakes: Fakes) -> None:
+def test_a_change_reaches_all_vms_in_five_tasks_and_three_steps(fakes: Fakes) -> None:
+    fakes.vms = ["i-1", "i-2"]
     run = fakes.run(UpdateLoadBalancer, REQUEST)
     run.settle()
     past = len(run.swf.events)
@@ -53,9 +54,20 @@ def test_a_known_vm_is_pushed_to_while_the_others_are_looked_up(fakes: Fakes) ->
 
     scheduled = [event for event in run.swf.events[past:] if event.type == "ActivityTaskScheduled"]
     decisions = [event.attributes["decisionTaskCompletedEventId"] for event in scheduled]
-    assert len(scheduled) == 4
-    assert decisions[0] == decisions[1]  # VMs and document are looked up at the same time
-    assert len(set(decisions)) == 3
+    assert len(scheduled) == 5
+    assert decisions[1] == decisions[2]  # both are pushed to at the same time, with what one task looked up
+
+
+def test_documents_too_large_to_travel_together_are_looked_up_one_by_one(fakes: Fakes) -> None:
+    fakes.vms = ["i-1", "i-2"]
+    vms = tuple(activities.ServingVm(vm) for vm in fakes.vms)
+    fakes.on(activities.lookup_zones, lambda key: (activities.ServingZone(vms, None),))
+    run = fakes.run(UpdateLoadBalancer, REQUEST)
+
+    run.settle()
+
+    assert sorted(vm for (vm,) in fakes.given_to(activities.lookup_document)) == ["i-1", "i-2"]
+    assert pushes(fakes) == [1, 1]
 
 
 def test_signals_during_a_push_coalesce_into_one(fakes: Fakes) -> None:
@@ -200,7 +212,7 @@ def test_cancellation_ends_it(fakes: Fakes) -> None:
 def test_a_deleted_load_balancer_ends_it(fakes: Fakes) -> None:
     run = fakes.run(UpdateLoadBalancer, REQUEST)
     run.settle()
-    fakes.on(activities.lookup_document, fail(Refused("There is no load balancer web")))
+    fakes.on(activities.lookup_zones, fail(Refused("There is no load balancer web")))
     run.signal(UPDATE_IMMEDIATELY, 2)
 
     with pytest.raises(flow.WorkflowFailed, match="ActivityFailed"):

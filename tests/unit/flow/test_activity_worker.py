@@ -175,6 +175,30 @@ async def test_heartbeats_come_by_themselves(bench: Bench, service: Any) -> None
     assert len(service.named("record_activity_task_heartbeat")) == beats
 
 
+async def test_a_heartbeat_wakes_the_process_once(bench: Bench, service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    sleep = bench.clock.sleep
+
+    async def noted(delay_s: float) -> None:
+        slept.append(delay_s)
+        await sleep(delay_s)
+
+    async def function(number: int, word: str = "w") -> str:
+        await asyncio.Event().wait()
+        return word
+
+    bench.bind(function)
+    monkeypatch.setattr(bench.clock, "sleep", noted)
+    handling = asyncio.create_task(bench.worker.handle(bench.task()))
+    await bench.clock.advance(300)
+    beats = len(service.named("record_activity_task_heartbeat"))
+    assert 30 <= beats <= 34
+    assert len(slept) == beats + 1
+    handling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await handling
+
+
 async def test_without_a_heartbeat_deadline_there_are_none(bench: Bench, service: Any) -> None:
     async def function(number: int) -> str:
         await bench.clock.sleep(1_000)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from elbflow import errors, flow, swf
+from elbflow.flow import definition
 from elbflow.flow.core import decide
 
 
@@ -118,6 +120,30 @@ def test_continuing_as_new_keeps_settings_and_tags(programs: Any) -> None:
         },
     )
     assert run.swf.closed == "WorkflowExecutionContinuedAsNew"
+
+
+def test_the_signature_of_the_workflow_itself_may_be_named(programs: Any) -> None:
+    async def body(self: Any, number: int) -> int:
+        own = definition.definition(type(self)).signature
+        raise flow.continue_as_new(own, number + 1)
+
+    run = programs.run(body)
+    (decision,) = run.decide().decisions
+    assert (decision.type, decision.attributes["input"]) == ("ContinueAsNewWorkflowExecution", "2")
+
+
+@pytest.mark.parametrize("when_long", [False, True])
+def test_another_workflow_does_not_take_over(programs: Any, when_long: bool) -> None:
+    other = flow.WorkflowSignature("other", "1.0", int, int, timedelta(hours=1), timedelta(seconds=60))
+
+    async def body(self: Any, number: int) -> int:
+        if when_long:
+            flow.continue_when_long(other, lambda: number)
+            return number
+        raise flow.continue_as_new(other, number)
+
+    with pytest.raises(flow.WorkflowDefect, match="cannot continue as"):
+        programs.run(body).decide()
 
 
 def test_error_handling_does_not_catch_the_continuation(programs: Any) -> None:

@@ -7,8 +7,11 @@ import random
 import string
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from elbflow import flow
 from elbflow.contract import document, vm_activities
@@ -39,6 +42,33 @@ def test_values_survive(value: object, type_: type[object]) -> None:
     text = flow.encode(value, type_)
     assert flow.decode(text, type_) == value
     json.loads(text)
+
+
+@given(st.tuples(st.integers(), st.floats(), st.booleans(), st.none(), st.text(st.characters(codec="utf-8"))))
+def test_plain_values_are_written_as_all_others_are(values: tuple[int, float, bool, None, str]) -> None:
+    whole: Any = tuple[int, float, bool, None, str]
+    assert flow.encode(values, whole) == codec.adapter(whole).dump_json(values, warnings="error").decode()
+    for value in values:
+        type_: Any = type(value)
+        assert flow.encode(value, type_) == codec.adapter(type_).dump_json(value, warnings="error").decode()
+
+
+@pytest.mark.parametrize(
+    ("value", "type_"),
+    [
+        (1.0, int),
+        (1, str),
+        ((1,), tuple[str]),
+        ((1, 2), tuple[int]),
+        ((), tuple[int]),
+        ((1,), list[int]),
+        ([1], tuple[int]),
+        ("\ud800", str),
+    ],
+)
+def test_plain_values_that_are_not_as_declared_are_refused(value: object, type_: type[object]) -> None:
+    with pytest.raises(flow.PayloadMismatch):
+        flow.encode(value, type_)
 
 
 def test_an_absent_payload_is_null() -> None:

@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 
 from elbflow import flow
-from elbflow.flow import guards
+from elbflow.flow import definition, guards, testing
 
 
 @pytest.mark.parametrize(
@@ -249,3 +249,47 @@ def test_a_stand_in_left_behind_by_an_interrupt_is_not_taken_for_the_function(
     with guards.guarded():
         pass
     assert left_behind() > 0
+
+
+class Clock:
+    """What a workflow's cleanup reads."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def read(self) -> None:
+        try:
+            getattr(time, "monotonic")()  # noqa: B009
+            self.said.append("read")
+        except flow.NonDeterministicCall:
+            self.said.append("refused")
+
+
+def waiting(clock: Clock) -> Any:
+    async def body(workflow: Any, number: int) -> int:
+        try:
+            await flow.sleep(9)
+        finally:
+            clock.read()
+        return number
+
+    return body
+
+
+def test_the_cleanup_of_a_replayed_run_is_guarded(programs: Any) -> None:
+    clock = Clock()
+    run = programs.run(waiting(clock))
+    run.decide()
+    clock.said.clear()
+    flow.replay(run.workflow_class, run.swf.events, execution=run.swf.execution)
+    assert clock.said == ["refused"]
+
+
+async def test_the_cleanup_of_what_a_test_leaves_open_is_guarded(programs: Any) -> None:
+    clock = Clock()
+    cls = programs.make(waiting(clock))
+    async with testing.Environment(workflows=[cls]) as env:
+        await env.start(definition.definition(cls).signature, 1)
+        await env.settle()
+        clock.said.clear()
+    assert set(clock.said) == {"refused"}

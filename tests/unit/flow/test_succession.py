@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from elbflow import flow
+from elbflow.flow import definition
 from elbflow.flow.core import succession
 from elbflow.testing import Never
 
@@ -30,7 +31,8 @@ def poke(programs: Any, run: Any, times: int) -> None:
 
 def test_a_run_at_rest_continues_with_what_it_carries(programs: Any) -> None:
     async def body(self: Any, number: int) -> int:
-        flow.continue_when_long(lambda: sum(self.heard), events=30)
+        own = definition.definition(type(self)).signature
+        flow.continue_when_long(own, lambda: sum(self.heard), events=30)
         await flow.wait_condition(lambda: len(self.heard) > 100)
         return number
 

@@ -152,6 +152,9 @@ def test_sets_of_values() -> None:
         {"StringEqualsIfExists": {"aws:SourceVpc": "vpc-1"}},
         {"Null": {"aws:SourceVpc": "true"}},
         {"Null": {"aws:ResourceTag/a": "maybe"}},
+        {"StringEqalsIfExists": {"aws:RequestTag/b": "1"}},
+        {"NullIfExists": {"aws:RequestTag/b": "true"}},
+        {"IfExists": {"aws:RequestTag/b": "1"}},
     ],
 )
 def test_what_is_not_understood_never_grants(condition: dict[str, Any]) -> None:
@@ -185,6 +188,10 @@ def test_all_conditions_must_hold() -> None:
         '{"Statement": {"Effect": "Allow", "Action": "*", "NotAction": "*", "Resource": "*"}}',
         '{"Statement": {"Effect": "Allow", "Action": [], "Resource": "*"}}',
         '{"Statement": {"Effect": "Allow", "Action": "elb", "Resource": "*"}}',
+        '{"Statement": {"Effect": "Deny", "Effect": "Allow", "Action": "*", "Resource": "*"}}',
+        '{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": '
+        '{"StringEquals": {"aws:TagKeys": "a"}, "StringEquals": {"aws:username": "bob"}}}}',
+        "[" * 10_000,
         '{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "web"}}',
         '{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "arn:aws:s3"}}',
         '{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "arn:aws:a:b:c:${aws:username}"}}',

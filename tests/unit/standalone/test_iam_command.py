@@ -142,3 +142,13 @@ def test_refusals(operator: Operator, words: tuple[str, ...], reason: str) -> No
 def test_the_store_is_for_its_owner_alone(operator: Operator, tmp_path: Path) -> None:
     operator.say("keys", "add")
     assert stat.S_IMODE((tmp_path / "store.sqlite").stat().st_mode) == 0o600
+
+
+def test_the_address_of_the_store_need_not_be_in_the_command_line(
+    operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever is on the machine sees command lines, and passwords in them."""
+    monkeypatch.setenv("ELBFLOW_STORE_URL", f"sqlite+aiosqlite:///{tmp_path / 'store.sqlite'}")
+    assert command.main(["iam", "users", "add", "bob"]) == 0
+    assert "user/bob" in capsys.readouterr().out
+    assert "user/bob" in operator.say("users", "list")

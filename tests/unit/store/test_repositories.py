@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import sqlalchemy as sa
 from tests.unit.store.conftest import ACCOUNT, Maker
 
 from elbflow import store
@@ -74,8 +75,10 @@ async def test_instances(db: store.Store) -> None:
 
 async def test_cloud_resources(db: store.Store) -> None:
     async with db.transaction() as tx:
-        assert await tx.cloud_resources.save("role", "r", {"a": [1]}) is True
-        assert await tx.cloud_resources.save("role", "r", {"a": [2]}) is False
+        assert await tx.cloud_resources.add("role", "r", {"a": [1]}) is True
+        assert await tx.cloud_resources.add("role", "r", {"a": [3]}) is False
+        assert await tx.cloud_resources.get("role", "r") == {"a": [1]}
+        await tx.cloud_resources.save("role", "r", {"a": [2]})
         await tx.cloud_resources.save("profile", "r", {})
         assert await tx.cloud_resources.get("role", "r") == {"a": [2]}
         assert await tx.cloud_resources.of_kind("role") == {"r": {"a": [2]}}
@@ -132,12 +135,29 @@ async def test_an_order_belongs_to_one_process_at_a_time(db: store.Store) -> Non
     assert not await claimed(12.9)
     async with db.transaction() as tx:
         assert await tx.outbox.unclaimed(12.9) == []
-        await tx.outbox.release(row.id)
+        await tx.outbox.release(row.id, until=13.5)  # of a claim that has ended: it is another's now
+        assert await tx.outbox.unclaimed(12.9) == []
+        await tx.outbox.release(row.id, until=13.0)
         assert await tx.outbox.unclaimed(12.9) == [row]
     assert await claimed(12.9)
     async with db.transaction() as tx:
         await tx.outbox.remove(row.id)
     assert not await claimed(100.0)
+
+
+async def test_who_removes_an_order_late_does_not_remove_the_next_one(db: store.Store) -> None:
+    async def ordered(workflow_id: str) -> store.OutboxRow:
+        async with db.transaction() as tx:
+            return await tx.outbox.add(
+                store.OutboxKind.START, workflow_id=workflow_id, name="Create", payload="{}", created_at=1.0
+            )
+
+    first = await ordered("first")
+    for _ in range(2):  # by the one who took it over, and by the one who lost it
+        async with db.transaction() as tx:
+            await tx.outbox.remove(first.id)
+        second = await ordered("second")
+        assert second.id > first.id
 
 
 async def test_writers_come_one_after_the_other(db: store.Store, make: Maker) -> None:
@@ -153,3 +173,16 @@ async def test_writers_come_one_after_the_other(db: store.Store, make: Maker) ->
             return after
 
     assert sorted(await asyncio.gather(*(bump() for _ in range(8)))) == list(range(2, 10))
+
+
+async def test_temporary_keys_that_ended_are_found_without_looking_at_all(db: store.Store) -> None:
+    """Every request for a temporary key clears them away, and there may be very many."""
+    async with db.transaction() as tx:
+        for name, expires_at in (("ended", 5.0), ("lives", 15.0), ("lasts", None)):
+            await tx.access_keys.save(store.AccessKey(name, "secret", ACCOUNT, expires_at=expires_at))
+        assert await tx.access_keys.remove_expired(10.0) == 1
+        assert [await tx.access_keys.find(name) is None for name in ("ended", "lives", "lasts")] == [True, False, False]
+        plan = await tx.access_keys._connection.execute(
+            sa.text("EXPLAIN QUERY PLAN DELETE FROM access_keys WHERE expires_at < 10")
+        )
+        assert "ix_access_keys_expires_at" in str(plan.all())

@@ -106,6 +106,7 @@ async def worker(
             registry=activity_registry.bind(env),
             identity=scheduler.identity,
             slots=settings.activity_slots,
+            min_polls=settings.parked_polls(settings.activity_slots),
             lane_class="service",
             clock=env.clock,
             metrics=flow.Metrics(registry or prometheus_client.CollectorRegistry()),

@@ -88,10 +88,8 @@ async def changing(env: Environment, key: document.LoadBalancerKey) -> AsyncIter
     nothing is changed; later, everything is but signals may be missing.
     """
     async with env.db.transaction() as tx:
-        lb = await tx.load_balancers.get(key, for_update=True)
-        if lb.state is store.LoadBalancerState.DELETING:
-            raise LoadBalancerDeleting(key)
-        change = Change(lb, tx)
+        change = await _opened(tx, key)
+        lb = change.lb
         yield change
         now = await tx.load_balancers.get(key)
         before, after = documents.hashes(lb), documents.hashes(now)
@@ -106,6 +104,16 @@ async def changing(env: Environment, key: document.LoadBalancerKey) -> AsyncIter
         await env.executions.poll_immediately(lb.key)
 
 
+@asynccontextmanager
+async def unchanging(env: Environment, key: document.LoadBalancerKey) -> AsyncIterator[Change]:
+    """Like :func:`changing`, for what alters neither a document nor the set of VMs, and so need not look for that."""
+    async with env.db.transaction() as tx:
+        change = await _opened(tx, key)
+        yield change
+    if change.ask_vms:
+        await env.executions.poll_immediately(change.lb.key)
+
+
 async def read(env: Environment, key: document.LoadBalancerKey) -> store.LoadBalancer:
     """A load balancer that lives. Raises :class:`store.LoadBalancerMissing` and :class:`LoadBalancerDeleting`."""
     async with env.db.reading() as tx:
@@ -113,6 +121,13 @@ async def read(env: Environment, key: document.LoadBalancerKey) -> store.LoadBal
     if lb.state is store.LoadBalancerState.DELETING:
         raise LoadBalancerDeleting(key)
     return lb
+
+
+async def _opened(tx: store.Repositories, key: document.LoadBalancerKey) -> Change:
+    lb = await tx.load_balancers.get(key, for_update=True)
+    if lb.state is store.LoadBalancerState.DELETING:
+        raise LoadBalancerDeleting(key)
+    return Change(lb, tx)
 
 
 def is_own(lb: store.LoadBalancer) -> bool:

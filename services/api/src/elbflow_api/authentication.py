@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from elbflow import clock as clocks
 from elbflow import service, store
 from elbflow_api import query
@@ -20,6 +22,10 @@ _STATUS = {
 }
 
 
+_KEY_ID = re.compile(r"[!-~]{1,128}")
+"""What databases are asked for: some fail at characters that no key's id has."""
+
+
 class StoreKeys:
     """Access keys of the store, looked up at every request: a removed key stops working at once."""
 
@@ -27,6 +33,8 @@ class StoreKeys:
         self._db = db
 
     async def find(self, access_key_id: str) -> service.Credential | None:
+        if _KEY_ID.fullmatch(access_key_id) is None:
+            return None
         async with self._db.reading() as tx:
             key = await tx.access_keys.find(access_key_id)
         if key is None:

@@ -6,24 +6,22 @@ answered as if the load balancer did not exist, so that nobody learns of what he
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Sequence
 
-from elbflow import store
 from elbflow.contract import document
 from elbflow.service import policies
-from elbflow_api import faults, grants, naming_back, query
+from elbflow_api import faults, grants, naming_back, query, tag_context
 from elbflow_api.dependencies import Call, Dependencies
+from elbflow_api.rules import limits, tags
 
 SERVICE = "elasticloadbalancing"
 QUOTA_KEY = "elasticloadbalancing:quota-loadbalancernumber"
 """Condition key of Limit statements; it counts the whole account's load balancers, also for a single user."""
-MOST_LOAD_BALANCERS = "classic-load-balancers"
 
 _VERBOSE = "verbose"
-_VERBOSE_OPERATIONS = ("DescribeLoadBalancers", "DescribeTags")
+_LISTING = ("DescribeLoadBalancers", "DescribeTags")
 _FOUND_BY_DNS_NAME = ("DescribeInstanceHealth", "DescribeLoadBalancerPolicies", "DescribeLoadBalancerAttributes")
 _FOUND_BY_DNS_NAME_FOR_ADMINISTRATORS = ("DeleteLoadBalancer",)
 _COUNTED = (
@@ -33,32 +31,16 @@ _COUNTED = (
     "RegisterInstancesWithLoadBalancer",
 )
 _CREATE, _ADD_TAGS = "CreateLoadBalancer", "AddTags"
-_LISTED = {"DescribeLoadBalancers": "LoadBalancerDescriptions", "DescribeTags": "TagDescriptions"}
-"""Members of answers that list load balancers."""
-_TAG_PREFIXES = ("aws:resourcetag/", "elasticloadbalancing:resourcetag/")
+_TAGGING = (_ADD_TAGS, "RemoveTags")
+_TAG_PREFIXES = (tag_context.RESOURCE_PREFIX, f"{SERVICE}:resourcetag/")
 _LONGEST_NAME = 255
 """No load balancer has a longer name; patterns are not compared with more."""
+_AT_ONCE = 20
+"""Names that are judged before others get their turn: callers choose how many there are, and policies to try."""
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A call that may go on, and what its caller may be told."""
-
-    call: Call
-    judge: _Judge | None = None
-    listed: str | None = None
-
-    async def shown(self, answer: query.Response) -> query.Response:
-        """The answer without load balancers that the caller may not see."""
-        if self.judge is None or self.listed is None:
-            return answer
-        items = cast("Sequence[Mapping[str, query.Value]]", answer.get(self.listed) or ())
-        allowed = await self.judge.allowed([str(item["LoadBalancerName"]) for item in items])
-        return {**answer, self.listed: [item for item in items if item["LoadBalancerName"] in allowed]}
-
-
-async def admit(operation: str, call: Call, room: Dependencies) -> Admitted:
-    """The call as its caller may make it.
+async def admit(operation: str, call: Call, room: Dependencies) -> Call:
+    """The call as its caller may make it, with what a list may show to him.
 
     Raises ``AccessDenied`` for what he may never do and ``LoadBalancerNotFound`` for load balancers that are not his to
     know of.
@@ -68,11 +50,13 @@ async def admit(operation: str, call: Call, room: Dependencies) -> Admitted:
     if operation in _COUNTED:
         call = await _counted(operation, call, held, room)
     if held is None:
-        return Admitted(call)
+        return call
+    tags.refuse_flood(call.params.structures("Tags"), room.settings.max_tags)
     judge = _Judge(operation, call, held, room)
     names = _names(call.params)
     await judge.require(names)
-    return Admitted(call, judge, _LISTED.get(operation) if not names or judge.skips else None)
+    lists = operation in _LISTING and (not names or judge.skips)
+    return dataclasses.replace(call, may_see=judge.allowed) if lists else call
 
 
 def arn(region: str, key: document.LoadBalancerKey) -> str:
@@ -88,12 +72,12 @@ class _Judge:
         self._call = call
         self._held = held
         self._room = room
-        self._context = {**held.context, **_tag_context(call.params)}
+        self._context = {**held.context, **tag_context.of_request(call.params)}
 
     @property
     def skips(self) -> bool:
         """Whether load balancers that are not there are left out of the answer, though they were named."""
-        return self._operation in _LISTED and self._room.settings.compatibility_unknown_names_skipped
+        return self._operation in _LISTING and self._room.settings.compatibility_unknown_names_skipped
 
     async def require(self, names: Sequence[str]) -> None:
         """Raise the fault when the caller may not do this to one of the load balancers."""
@@ -103,24 +87,33 @@ class _Judge:
         if self._operation == _CREATE:
             self._require_creation(action, names[0])
         elif names and not self.skips:
+            names = self._judged(names)
             allowed = await self.allowed(names)
             for name in names:
                 if name not in allowed:
                     raise faults.load_balancer_not_found(name)
-        elif self._operation not in _LISTED:
+        elif self._operation not in _LISTING:
             self._require_one(action, "*", self._context)
 
     async def allowed(self, names: Sequence[str]) -> frozenset[str]:
         """Those of the load balancers that the caller may do this to."""
         action = f"{SERVICE}:{self._operation}"
         known = [name for name in names if len(name) <= _LONGEST_NAME]
-        tags = await self._tags(known) if self._held.reads(_TAG_PREFIXES) else {}
-        return frozenset(
-            name
-            for name in known
-            if self._decision(action, self._arn(name), {**self._context, **tags.get(name.lower(), {})})
-            is policies.Decision.ALLOWED
-        )
+        tagged = await self._tags(known) if self._held.reads(_TAG_PREFIXES) else {}
+        found: set[str] = set()
+        for number, name in enumerate(known):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+            context = {**self._context, **tagged.get(name.lower(), {})}
+            if self._decision(action, self._arn(name), context) is policies.Decision.ALLOWED:
+                found.add(name)
+        return frozenset(found)
+
+    def _judged(self, names: Sequence[str]) -> Sequence[str]:
+        """Each name once, and no more of them than it takes to refuse a request for too many."""
+        distinct = list({name.lower(): name for name in names}.values())
+        most = self._room.settings.max_tagged_load_balancers if self._operation in _TAGGING else len(distinct)
+        return distinct[: most + 1]
 
     def _require_creation(self, action: str, name: str) -> None:
         """Who gives tags to what he creates must be allowed to add such tags, as at AWS."""
@@ -152,17 +145,10 @@ class _Judge:
         return arn(self._room.settings.arn_region, key)
 
     async def _tags(self, names: Sequence[str]) -> dict[str, grants.Context]:
-        """The context that the load balancers' tags make, by lower-case name."""
+        """The context that the load balancers' tags make, by lower-case name; in every state: users can delete all."""
         async with self._room.db.reading() as tx:
-            found = await tx.load_balancers.page(
-                self._call.caller.account, names=names, state=store.LoadBalancerState.ACTIVE, limit=len(names)
-            )
-        return {
-            lb.key.name.lower(): {
-                f"{prefix}{key.lower()}": (value,) for key, value in lb.tags for prefix in _TAG_PREFIXES
-            }
-            for lb in found
-        }
+            found = await tx.load_balancers.page(self._call.caller.account, names=names, state=None, limit=len(names))
+        return {lb.key.name.lower(): tag_context.of_resource(lb.tags, _TAG_PREFIXES) for lb in found}
 
 
 def _names(params: query.Params) -> tuple[str, ...]:
@@ -171,22 +157,9 @@ def _names(params: query.Params) -> tuple[str, ...]:
     return (name,) if name is not None else params.texts("LoadBalancerNames")
 
 
-def _tag_context(params: query.Params) -> grants.Context:
-    """The tags that the request gives or takes away."""
-    tags = params.structures("Tags")
-    if not tags:
-        return {}
-    context: dict[str, tuple[str, ...]] = {"aws:tagkeys": tuple(tag.text("Key") for tag in tags if "Key" in tag)}
-    for tag in tags:
-        if "Key" in tag:
-            key = f"aws:requesttag/{tag.text('Key').lower()}"
-            context[key] = (*context.get(key, ()), tag.optional_text("Value") or "")
-    return context
-
-
 def _widened(operation: str, call: Call) -> Call:
     """``verbose`` among the names: all accounts for administrators; for others it was never said."""
-    names = call.params.texts("LoadBalancerNames") if operation in _VERBOSE_OPERATIONS else ()
+    names = call.params.texts("LoadBalancerNames") if operation in _LISTING else ()
     if _VERBOSE not in names:
         return call
     others = [name for name in names if name != _VERBOSE]
@@ -222,6 +195,6 @@ async def _counted(operation: str, call: Call, held: grants.Grants | None, room:
     async with room.db.reading() as tx:
         quotas = dict(await tx.accounts.quotas(call.caller.account))
     bound = held.limit(f"{SERVICE}:{_CREATE}", QUOTA_KEY) if held is not None and operation == _CREATE else None
-    if bound is not None:
-        quotas[MOST_LOAD_BALANCERS] = min(bound, quotas.get(MOST_LOAD_BALANCERS, bound))
+    if bound is not None:  # who narrows his own session must not widen his account
+        quotas[limits.LOAD_BALANCERS] = min(bound, limits.of(quotas, room.settings)[limits.LOAD_BALANCERS])
     return dataclasses.replace(call, quotas=quotas)

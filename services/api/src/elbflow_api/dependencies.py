@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from elbflow import clock as clocks
 from elbflow import service, store
-from elbflow.contract import cloud, document
+from elbflow.contract import document
 from elbflow_api import faults, query, settings, waiting
+from elbflow_api.cloud import base as clouds
 from elbflow_api.rules import security_policies as predefined
 
 
@@ -21,8 +22,8 @@ class Dependencies:
     workflows: waiting.Workflows
     settings: settings.ApiSettings
     clock: clocks.Clock
-    cloud: cloud.View
-    """Zones, VPCs, subnets, security groups, buckets. Never ask it inside a transaction."""
+    cloud: clouds.Cloud
+    """What is there besides load balancers. Never ask it inside a transaction."""
     security_policies: predefined.Catalogue = predefined.PACKAGED
 
 
@@ -39,6 +40,9 @@ class Call:
     """An administrator asked for the load balancers of all accounts (spec/elb-control-plane 1.3)."""
     quotas: Mapping[str, int] = field(default_factory=dict)
     """Limits of the caller's own, by the names of DescribeAccountLimits; others have the settings' values."""
+
+    may_see: Callable[[Sequence[str]], Awaitable[frozenset[str]]] | None = None
+    """Tells which of some load balancers a list may show to the caller, by their names; None when it may show all."""
 
     @property
     def key(self) -> document.LoadBalancerKey:

@@ -61,5 +61,4 @@ async def answer(
         raise query.Fault("UnsupportedOperation", f"The operation {operation.name} is not supported by this service")
     params = query.parse(operation, pairs)
     deadline = room.clock.monotonic() + room.settings.workflow_wait_s
-    admitted = await authorisation.admit(operation.name, Call(params, caller, deadline), room)
-    return await admitted.shown(await action(admitted.call, room))
+    return await action(await authorisation.admit(operation.name, Call(params, caller, deadline), room), room)

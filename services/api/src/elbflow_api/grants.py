@@ -71,10 +71,15 @@ async def of(caller: service.Identity, db: store.Store) -> Grants | None:
     return Grants(_shown(caller.principal, kept.session_name), _context(caller), identity, session)
 
 
+def is_role(principal: str) -> bool:
+    """Whether this is a role's ARN; paths of users may look like one."""
+    return principal.split(":", 5)[-1].startswith("role/")
+
+
 def _shown(principal: str, session_name: str | None) -> str:
-    account, role, path = principal.partition(_ROLE)
-    if not role or session_name is None:
+    if session_name is None or not is_role(principal):
         return principal
+    account, _, path = principal.partition(_ROLE)
     name = path.rpartition("/")[2]
     return f"{account.replace(':iam:', ':sts:')}:assumed-role/{name}/{session_name}"
 

@@ -24,6 +24,13 @@ class Meters:
             buckets=_SECONDS,
             registry=registry,
         )
+        self._cloud = prometheus_client.Histogram(
+            "elbflow_api_cloud_seconds",
+            "Time of every try to ask the aws cloud",
+            ["operation", "outcome"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
 
     def answered(self, action: str, code: str, seconds: float) -> None:
         """A call was answered; ``code`` is ``OK`` or the fault's code."""
@@ -32,3 +39,7 @@ class Meters:
 
     def waited(self, workflow: str, seconds: float) -> None:
         self._waits.labels(workflow).observe(seconds)
+
+    def asked(self, operation: str, outcome: str, seconds: float) -> None:
+        """The cloud was asked once: ``ok``, ``unanswered``, ``refused`` or ``cancelled``."""
+        self._cloud.labels(operation, outcome).observe(seconds)

@@ -69,7 +69,7 @@ async def _settle(
     async with room.db.reading() as tx:
         lb = await active(tx, call.key)
         tags = names.workflow_tags(lb.key)
-        starting = [one for one in (signature, *against) if await tx.outbox.is_start_waiting(one.name, tags)]
+        is_starting = await tx.outbox.is_start_waiting([one.name for one in (signature, *against)], tags)
     for running in await room.workflows.running(signature, lb.key, against):
         if running.value is None or concerns(running.value):
             execution = running.execution
@@ -77,7 +77,7 @@ async def _settle(
                 running.signature, execution.workflow_id, run_id=execution.run_id, deadline=call.deadline
             )
             log.info("workflow_joined", workflow_id=execution.workflow_id, outcome=outcome.state.value)
-    return None if starting else (lb.id, lb.generation)
+    return None if is_starting else (lb.id, lb.generation)
 
 
 async def order(

@@ -52,11 +52,13 @@ async def delete(tx: store.Repositories, lb: store.LoadBalancer, *, now: float) 
     """Mark the load balancer as being deleted, unless it is, and order its deletion.
 
     One that is marked already is ordered again under the same workflow id: that joins a running deletion and repeats
-    one that failed.
+    one that failed. Workflows that were ordered and did not start yet are given up: started late, they would change the
+    next load balancer of this name.
     """
     if lb.state is not store.LoadBalancerState.DELETING:
         await tx.load_balancers.set_state(lb.id, store.LoadBalancerState.DELETING)
         await tx.load_balancers.bump_generation(lb.id)
+        await tx.outbox.give_up_starts(names.workflow_tags(lb.key))
     return await start(
         tx,
         workflows.DELETE_LOAD_BALANCER,

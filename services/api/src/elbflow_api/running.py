@@ -13,6 +13,7 @@ from aiohttp import web
 from elbflow import clock as clocks
 from elbflow import service, store, swf, tasks
 from elbflow_api import authentication, metrics, probe, server, waiting
+from elbflow_api.cloud import opening
 from elbflow_api.dependencies import Dependencies
 from elbflow_api.iam import desk
 from elbflow_api.iam import dispatch as iam
@@ -62,8 +63,8 @@ async def api(
 ) -> AsyncIterator[Api]:
     """Serve until the block ends.
 
-    Raises ``store.SchemaOutdated`` when the store was not migrated, ``security_policies.BadSecurityPolicies``, and
-    ``master_key.UnusableMasterKey``.
+    Raises ``store.SchemaOutdated`` when the store was not migrated, ``security_policies.BadSecurityPolicies``,
+    ``opening.CloudNotUsable`` and ``master_key.UnusableMasterKey``.
 
     Set ``stopping`` before leaving the block: calls that wait for a workflow are then answered 503 at once, and the
     client's repetition joins the workflow at another API. The end waits for open calls and for orders on their way;
@@ -74,7 +75,11 @@ async def api(
     if settings.security_policies_file is not None:
         predefined = await asyncio.to_thread(security_policies.load, settings.security_policies_file)
     meters = metrics.Meters(registry)
-    async with store.Store(settings.store_url) as db, tasks.supervised(_DRAIN_S) as background:
+    async with (
+        store.Store(settings.store_url) as db,
+        tasks.supervised(_DRAIN_S) as background,
+        opening.opened(settings, db, clock=clock, background=background, meters=meters) as cloud,
+    ):
         await db.require_current_schema()
         workflows = waiting.Workflows(
             service=workflow_service,
@@ -88,7 +93,7 @@ async def api(
         )
         task_list = swf.TaskList(swf.TaskKind.DECISION, settings.swf_domain, settings.swf_task_list)
         asking = probe.Probe(db, workflow_service, task_list, clock)
-        room = Dependencies(db, workflows, settings, clock, settings.declared_cloud(), predefined)
+        room = Dependencies(db, workflows, settings, clock, cloud, predefined)
         endpoint = server.Endpoint(room, authentication.authenticator(settings.auth, db, clock), meters)
         beside = await _beside(room, meters)
         endless = [

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from elbflow import errors, service
 from elbflow_api import authentication, dispatch, faults, metrics, query
+from elbflow_api.cloud import base
 from elbflow_api.dependencies import Dependencies
 
 log = structlog.get_logger()
@@ -98,6 +99,9 @@ class Endpoint:
             raise
         except service.AuthError as error:
             raise authentication.fault(error) from error
+        except base.CloudUnavailable as error:
+            log.warning("cloud_not_asked", action=attempt.action, request_id=attempt.request_id, reason=str(error))
+            raise faults.unavailable(str(error)) from error
         except errors.Retryable as error:
             log.warning("call_not_served", action=attempt.action, request_id=attempt.request_id, error=repr(error))
             raise faults.unavailable("The request cannot be served now. Repeat it.") from error

@@ -17,7 +17,7 @@ Auth = Literal["static", "off"]
 _HIGHEST_PORT = 65535
 
 
-class ApiSettings(common.TaskListSettings, common.ZoneSettings, service.ServiceSettings):
+class ApiSettings(common.TaskListSettings, common.CloudSettings, service.ServiceSettings):
     """Settings of ``elbflow-api``: ``ELBFLOW_*`` variables, and options of the command line above them."""
 
     api_host: str = Field("127.0.0.1", description="Address of the ELB endpoint")
@@ -132,6 +132,15 @@ class ApiSettings(common.TaskListSettings, common.ZoneSettings, service.ServiceS
             raise ValueError("master_key_file must be given: the store is no file that a key could lie beside")
         return self
 
+    @model_validator(mode="after")
+    def _knows_whose_certificates(self) -> Self:
+        if self.cloud == "aws" and self.cloud_certificates == "iam" and self.iam_port is not None:
+            raise ValueError(
+                "iam_port serves the store's certificates, and cloud_certificates=iam lets listeners have only those "
+                "of the cloud: leave iam_port out, or give cloud_certificates=store"
+            )
+        return self
+
     @property
     def master_key_path(self) -> Path | None:
         """Where the master key is; None when there is no telling."""
@@ -145,6 +154,10 @@ class ApiSettings(common.TaskListSettings, common.ZoneSettings, service.ServiceS
     @property
     def arn_region(self) -> str:
         return self.elb_region or self.swf_region
+
+    @property
+    def cloud_region_name(self) -> str:
+        return self.cloud_region or self.swf_region
 
     @property
     def dns_suffix(self) -> str:

@@ -64,6 +64,7 @@ async def worker(
         workflows=workflows.ALL,
         identity=scheduler.identity,
         slots=settings.decision_slots,
+        min_polls=settings.parked_polls(settings.decision_slots),
         sticky=settings.stickiness,
         clock=clock,
         metrics=flow.Metrics(registry or prometheus_client.CollectorRegistry()),

@@ -118,6 +118,8 @@ async def open_session(
         raise BadIdentity(f"a session lasts {SHORTEST_SESSION_S} to {LONGEST_SESSION_S} seconds")
     if policy is not None:
         policies.parse(policy)
+        if len(policy) > policies.LONGEST_OF_SESSION:
+            raise BadIdentity(f"a session's policy has at most {policies.LONGEST_OF_SESSION} characters")
     now = time.time()
     async with db.transaction() as tx:
         principal = await find(tx, account, store.PrincipalKind.ROLE, role)

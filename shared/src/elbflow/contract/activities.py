@@ -80,6 +80,14 @@ class ServingVm:
 
 
 @dataclass(frozen=True, slots=True)
+class ServingZone:
+    """The VMs of a zone that should be talked to. ``document`` is None when all are too large to travel together."""
+
+    vms: tuple[ServingVm, ...]
+    document: LoadBalancerDocument | None
+
+
+@dataclass(frozen=True, slots=True)
 class VmMetrics:
     """One VM's counters of one period."""
 
@@ -346,6 +354,11 @@ async def persist_security_groups(key: LoadBalancerKey, groups: tuple[document.S
 @_declare("lookupLoadBalancerDescription")
 async def lookup_document(key: LoadBalancerKey, instance_id: str) -> LoadBalancerDocument | None:
     """The document that a VM should serve now, one VM per call so that it fits a payload; None when it should not."""
+
+
+@_declare("lookupLoadBalancerDescriptions")
+async def lookup_zones(key: LoadBalancerKey) -> tuple[ServingZone, ...]:
+    """The VMs that should be talked to, by zone, with the documents that they should serve now."""
 
 
 @_declare("recordApplied")

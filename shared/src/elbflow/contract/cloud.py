@@ -1,6 +1,6 @@
 """What the front door and the activities ask of a cloud: zones, VPCs with subnets and security groups, log buckets.
 
-:class:`View` is the port, to be answered by EC2 and S3 where the cloud is AWS's; :class:`DeclaredCloud` answers from
+:class:`View` is the port, answered by EC2 and S3 where the cloud is AWS's; :class:`DeclaredCloud` answers from
 the settings. The port only reads, so it may be asked again; it must not be asked inside a transaction of the store.
 """
 
@@ -126,11 +126,19 @@ class DeclaredCloud:
         return next((document.SecurityGroup(one, name) for one, name in named if name == "default"), None)
 
     async def bucket_refusal(self, account: str, bucket: str) -> str | None:
-        if _BUCKET.fullmatch(bucket) is None:
-            return "the specified bucket is not valid"
-        if self._buckets and bucket not in self._buckets:
-            return f"Access Denied for bucket: {bucket}. Please check S3bucket permission"
-        return None
+        if (refusal := malformed_bucket(bucket)) is not None:
+            return refusal
+        return bucket_denied(bucket) if self._buckets and bucket not in self._buckets else None
+
+
+def malformed_bucket(bucket: str) -> str | None:
+    """Why no bucket can have this name; None when one can."""
+    return "the specified bucket is not valid" if _BUCKET.fullmatch(bucket) is None else None
+
+
+def bucket_denied(bucket: str) -> str:
+    """In AWS's words."""
+    return f"Access Denied for bucket: {bucket}. Please check S3bucket permission"
 
 
 def default_elb_group(account: str, vpc_id: str) -> document.SecurityGroup:

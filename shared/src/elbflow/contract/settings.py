@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import pydantic
 from pydantic import Field
@@ -22,6 +22,7 @@ POLL = "PollForActivityTask"
 PAGED_POLL = "PollForDecisionTask"
 DATA_CONNECTIONS = 32
 """Connections for short calls that every process has."""
+_URL = r"^https?://[^/]"
 
 
 class SwfSettings(pydantic.BaseModel):
@@ -129,6 +130,9 @@ class WorkerSettings(TaskListSettings):
     """SWF settings of a service that works on the common task list."""
 
     poll_budget: int = Field(16, ge=1, description="Long polls parked at the same time")
+    poll_minimum: int = Field(
+        3, ge=1, description="Of these, those kept parked on one list so that tasks which come together start together"
+    )
     poll_budget_shares: str = Field(
         "",
         description="Parts of the poll budget by tenant: TENANT=KEPT or TENANT=KEPT:MOST, separated by commas. "
@@ -147,6 +151,14 @@ class WorkerSettings(TaskListSettings):
     @property
     def poll_connections(self) -> int:
         return self.poll_budget
+
+    def parked_polls(self, slots: int) -> int:
+        """Long polls that stay parked on a list whose tasks come several at a time; at most ``slots``.
+
+        With one alone the second of two tasks waits until the answer that brought the first has been read. A server
+        that wakes all polls for each task (Eucalyptus) gains nothing by it.
+        """
+        return 1 if self._kind == "eucalyptus" else min(self.poll_minimum, slots, self.poll_budget)
 
 
 def _shares(value: str) -> dict[str, float]:
@@ -234,6 +246,24 @@ class ZoneSettings(pydantic.BaseModel):
             raise ValueError(f"subnets of the vpc are in zones that there are not: {', '.join(unknown)}")
         return self
 
-    def declared_cloud(self) -> cloud.DeclaredCloud:
-        """The local cloud as these settings declare it."""
-        return cloud.DeclaredCloud(self.zones, self.vpc.declared() if self.vpc else None, self.access_log_buckets)
+
+class CloudSettings(ZoneSettings):
+    """Which cloud it is: the local one, as declared, or AWS's or Eucalyptus's, which is asked."""
+
+    cloud: Literal["local", "aws"] = Field(
+        "local",
+        description="local: zones, VPC and log buckets as declared; aws: those of EC2 and S3, and EC2's instances",
+    )
+    cloud_region: str | None = Field(
+        None, pattern=r"^[a-z0-9-]+$", description="Region of the aws cloud; SWF's when not given"
+    )
+    cloud_profile: str | None = Field(
+        None, min_length=1, description="AWS profile for the aws cloud; when not given the same credentials as for SWF"
+    )
+    cloud_certificates: Literal["iam", "store"] = Field(
+        "iam",
+        description="Whose server certificates listeners may have in the aws cloud: its IAM's, or the store's",
+    )
+    ec2_endpoint: str | None = Field(None, pattern=_URL, description="URL of EC2; AWS's own when not given")
+    s3_endpoint: str | None = Field(None, pattern=_URL, description="URL of S3; AWS's own when not given")
+    iam_endpoint: str | None = Field(None, pattern=_URL, description="URL of IAM; AWS's own when not given")

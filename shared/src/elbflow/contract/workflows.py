@@ -42,9 +42,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class CreateLoadBalancerInput:
+    """``certificates``: some of the listeners on ``ports`` have one."""
+
     key: LoadBalancerKey
     zones: tuple[str, ...]
     ports: tuple[int, ...]
+    certificates: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,15 @@ class LoadBalancerInput:
 
 @dataclass(frozen=True, slots=True)
 class ListenersInput:
+    """Listeners that come or go. Who knows that a step has nothing to do says so; it is taken when in doubt.
+
+    ``certificates``: some of the listeners have one. ``health_check``: the load balancer may have none yet.
+    """
+
     key: LoadBalancerKey
     ports: tuple[int, ...]
+    certificates: bool = True
+    health_check: bool = True
 
 
 @dataclass(frozen=True, slots=True)

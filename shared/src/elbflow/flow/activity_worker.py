@@ -38,7 +38,7 @@ class _Answer:
 
 class ActivityWorker:
     """Carries out the activities of ``registry`` that wait on ``task_list``, ``slots`` at a time, with
-    at most ``max_polls`` polls parked (default: what the endpoint's profile says).
+    at most ``max_polls`` polls parked (default: what the endpoint's profile says) and at least ``min_polls``.
 
     ``async with`` registers their types, unless ``registers`` says that it was done, and polls meanwhile; on exit the
     lane is closed, and tasks that a parked poll still brings are given back (WORKER_STOPPED). A worker of lane class
@@ -57,6 +57,7 @@ class ActivityWorker:
         identity: str,
         slots: int = 16,
         max_polls: int | None = None,
+        min_polls: int = 1,
         lane_class: str = "service",
         registers: bool = True,
         clock: clocks.Clock | None = None,
@@ -70,6 +71,7 @@ class ActivityWorker:
         self._identity = identity
         self._slots = slots
         self._max_polls = max_polls
+        self._min_polls = min_polls
         self._lane_class = lane_class
         self._registers = registers
         self._clock = clock or clocks.SystemClock()
@@ -90,6 +92,7 @@ class ActivityWorker:
             self.handle,
             slots=self._slots,
             max_polls=self._max_polls,
+            min_polls=self._min_polls,
             lane_class=self._lane_class,
             on_orphan=self.give_back,
         )

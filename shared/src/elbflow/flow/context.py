@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from elbflow import swf
 from elbflow.flow import codec, deciding, errors
@@ -15,6 +15,7 @@ from elbflow.flow.core.loop import Loop
 
 if TYPE_CHECKING:
     from elbflow.flow.core.instance import Instance
+    from elbflow.flow.signatures import In, WorkflowSignature
 
 T = TypeVar("T")
 
@@ -104,13 +105,28 @@ async def wait_condition(predicate: Callable[[], bool], timeout: timedelta | flo
     return True
 
 
-def continue_as_new(value: object) -> errors.ContinueAsNew:
-    """To be raised: end this run and start the next with ``value``, under the same id, type version and tags."""
-    current()
+@overload
+def continue_as_new(value: object, /) -> errors.ContinueAsNew: ...
+@overload
+def continue_as_new(signature: WorkflowSignature[In, Any], value: In, /) -> errors.ContinueAsNew: ...
+def continue_as_new(*given: Any) -> errors.ContinueAsNew:
+    """To be raised: end this run and start the next with ``value``, under the same id, type version and tags.
+
+    With the workflow's own ``signature``, type checkers see whether the value fits. That of another workflow is a
+    defect: SWF starts the same type again.
+    """
+    *signatures, value = given
+    _own(signatures)
     return errors.ContinueAsNew(value)
 
 
-def continue_when_long(carry: Callable[[], object], events: int = 2_000) -> None:
+@overload
+def continue_when_long(carry: Callable[[], object], /, events: int = 2_000) -> None: ...
+@overload
+def continue_when_long(
+    signature: WorkflowSignature[In, Any], carry: Callable[[], In], /, events: int = 2_000
+) -> None: ...
+def continue_when_long(*given: Any, events: int = 2_000) -> None:
     """Have this run continue as new by itself, with ``carry()`` as input, once its history has ``events`` events.
 
     Said once, in ``run()``. It happens when all code waits and nothing of the run's own is half-done: no activity is
@@ -118,11 +134,21 @@ def continue_when_long(carry: Callable[[], object], events: int = 2_000) -> None
     for later. ``carry`` looks at the workflow's fields; the code that waits does not run on, not even its ``finally``.
 
     At 20,000 events, of the 25,000 that SWF allows, what is open is cancelled first: then all code runs its cleanup as
-    after a request to cancel. A run that was asked to cancel does not continue.
+    after a request to cancel. A run that was asked to cancel does not continue. ``signature`` as of
+    :func:`continue_as_new`.
     """
     if events < 1:
         raise ValueError(f"not a number of events: {events}")
+    *signatures, carry = given
+    _own(signatures)
     current().succession.arrange(carry, events)
+
+
+def _own(signatures: Sequence[WorkflowSignature[Any, Any]]) -> None:
+    own = current().definition.type
+    for signature in signatures:
+        if signature.type != own:
+            raise errors.WorkflowDefect(f"{own} cannot continue as {signature.type}")
 
 
 def set_state(value: object) -> None:

@@ -49,6 +49,7 @@ class DecisionWorker:
         workflows: Iterable[type],
         identity: str,
         slots: int = 8,
+        min_polls: int = 1,
         lane_class: str = "decider",
         retention_days: int | None = None,
         sticky: settings.Sticky | None = _STICKY,
@@ -65,6 +66,7 @@ class DecisionWorker:
             inspection.check(found.cls)  # once more: now the functions defined below the class are there too
         self._identity = identity
         self._slots = slots
+        self._min_polls = min_polls
         self._lane_class = lane_class
         self._retention_days = retention_days
         self._sticky = sticky
@@ -98,13 +100,18 @@ class DecisionWorker:
             task_list=self._task_list.name,
         )
         self._lane = self._scheduler.add_lane(
-            self._task_list, self.handle, slots=self._slots, lane_class=self._lane_class
+            self._task_list,
+            self.handle,
+            slots=self._slots,
+            min_polls=self._min_polls,
+            lane_class=self._lane_class,
         )
         if self._sticky is not None:
             self._own_lane = self._scheduler.add_lane(
                 self._own_list,
                 functools.partial(self.handle, on_own_list=True),
                 slots=self._sticky.slots or self._slots,
+                min_polls=min(self._min_polls, self._sticky.slots or self._slots),
                 lane_class=f"{self._lane_class}-sticky",
                 start_at_previous=True,
             )

@@ -31,8 +31,7 @@ def _show(kind: str, attributes: swf.Attributes) -> str:
     parts = [kind]
     for decision, form in forms.FORMS.items():
         if kind in (decision, f"{decision}Failed", *form.success):
-            names = form.names + form.attributes
-            parts += [_text(attributes[name]) for name in names if attributes.get(name) is not None]
+            parts += [_text(attributes[name]) for name in form.attributes if attributes.get(name) is not None]
             break
     text = " ".join(parts)
     return text if len(text) <= _MOST_TEXT else text[: _MOST_TEXT - 3] + "..."

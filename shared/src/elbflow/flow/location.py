@@ -12,7 +12,7 @@ from types import CoroutineType, FrameType, TracebackType
 from typing import Any
 
 _FLOW = __file__.rpartition("location.py")[0]
-_CALLERS = tuple(_FLOW + name for name in ("core/", "context.py", "definition.py", "ordering.py"))
+_CALLERS = tuple(_FLOW + name for name in ("core/", "context.py", "counting.py", "definition.py", "ordering.py"))
 """What of the runtime calls workflow code: its tasks, predicates, signal methods and queries, ``wait_for``."""
 _OURS = (
     _FLOW,
@@ -20,12 +20,19 @@ _OURS = (
     contextlib.__file__,
 )
 
+_BOTTOM = ("send", "throw", "run_ready")
+"""What calls a task, by name, in ``counting`` and the loop: no workflow code is below."""
+
 
 def here() -> str:
-    """The nearest calling line that is workflow code; empty when a task has none, as an activity in ``gather``."""
-    frame: FrameType | None = sys._getframe(1)
+    """The nearest line of workflow code that led to the caller, which is the runtime's; empty when a task has none, as
+    an activity in ``gather``.
+
+    Each frame that is looked at costs: whoever calls this for every activity calls it early.
+    """
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None and _is_ours(frame.f_code.co_filename):
-        frame = None if frame.f_code.co_name == "run_ready" else frame.f_back
+        frame = None if frame.f_code.co_name in _BOTTOM else frame.f_back
     return "" if frame is None else line(frame, frame.f_lineno)
 
 

@@ -3,7 +3,8 @@
 They put what they are given into sets. The loop's own tasks and futures hash by creation number; coroutines hash by
 address, so they must be tasks before they come to such a set. ``wait_for`` made a task of its own until Python 3.12:
 here it never does, else histories recorded by one version would not be repeated by the other. For the same reason
-a cancelled ``Condition.wait`` passes its turn on to another waiter, as newer releases of each version have it do.
+``gather`` takes no turn for what is done already, a cancelled ``Condition.wait`` passes its turn on to another waiter,
+as newer releases of each version have it do, and cancellations are counted by :mod:`elbflow.flow.counting`.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from elbflow.flow import errors
+from elbflow.flow import counting, errors
 
 if TYPE_CHECKING:
     from elbflow.flow.core.loop import Loop
 
 _TASKS_FILE = asyncio.tasks.__file__
+_asyncios_gather = asyncio.gather
 _condition_wait = asyncio.Condition.wait
-_CONDITION_PASSES_ON = "_notify" in _condition_wait.__code__.co_names
 
 _lock = threading.Lock()
 _entered: dict[asyncio.AbstractEventLoop | None, Loop] = {}
@@ -33,7 +34,7 @@ _entered: dict[asyncio.AbstractEventLoop | None, Loop] = {}
 
 @contextlib.contextmanager
 def ordered(loop: Loop) -> Iterator[None]:
-    """Inside the block, ``wait``, ``as_completed``, ``all_tasks`` and ``wait_for`` on ``loop`` are reproducible.
+    """Inside the block, ``wait``, ``gather`` and their kin on ``loop`` are reproducible.
 
     Other threads' loops are served as ever.
     """
@@ -54,14 +55,14 @@ def _put_up() -> None:
     """Take what stands there now, which need not be asyncio's own, and stand in for it."""
     _found.update((name, getattr(asyncio, name)) for name in _STAND_INS)
     vars(asyncio).update(_STAND_INS)
-    if not _CONDITION_PASSES_ON:
-        setattr(asyncio.Condition, "wait", _passing_on)  # noqa: B010
+    for owner, name, stand_in, _ in _METHODS:
+        setattr(owner, name, stand_in)
 
 
 def _take_down() -> None:
     vars(asyncio).update(_found)
-    if not _CONDITION_PASSES_ON:
-        setattr(asyncio.Condition, "wait", _condition_wait)  # noqa: B010
+    for owner, name, _, original in _METHODS:
+        setattr(owner, name, original)
 
 
 def _wait(fs: Iterable[Any], **options: Any) -> Any:
@@ -91,6 +92,23 @@ def _all_tasks(loop: asyncio.AbstractEventLoop | None = None) -> set[asyncio.Tas
 def _wait_for_either(fut: Any, timeout: float | None) -> Any:
     ours = asyncio._get_running_loop() in _entered
     return (_wait_for if ours else _found["wait_for"])(fut, timeout)
+
+
+def _gather(*awaited: Any, **options: Any) -> Any:
+    gathered = _found["gather"]
+    return gathered(*awaited, **options) if asyncio._get_running_loop() not in _entered else gather(*awaited, **options)
+
+
+def gather(*awaited: Any, **options: Any) -> Any:
+    """As from Python 3.12 on: earlier ones heard a turn later of what is done already."""
+    ready = asyncio._get_running_loop()._ready  # type: ignore[union-attr]
+    waiting = len(ready)
+    gathered = _asyncios_gather(*awaited, **options)
+    for handle in list(ready)[waiting:]:
+        if getattr(handle._callback, "__module__", "") == asyncio.tasks.__name__:
+            ready.remove(handle)
+            handle._run()
+    return gathered
 
 
 def _has_order(item: object) -> bool:
@@ -128,7 +146,12 @@ _STAND_INS: dict[str, Callable[..., Any]] = {
     "all_tasks": _all_tasks,
     "wait_for": _wait_for_either,
 }
+if sys.version_info < (3, 12):
+    _STAND_INS["gather"] = _gather
 _found: dict[str, Callable[..., Any]] = {}
+_METHODS = counting.METHODS
+if "_notify" not in _condition_wait.__code__.co_names:
+    _METHODS += ((asyncio.Condition, "wait", _passing_on, _condition_wait),)
 
 
 def refuse_disorder(loop: Loop) -> None:

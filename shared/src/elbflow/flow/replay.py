@@ -141,7 +141,8 @@ def _walk(
         answered = (batch for batch in core_events.batches(events) if batch.recorded is not None)
         for number, batch in enumerate(answered, start=1):
             before(number, batch)
-            with guards.guarded():
+            with guards.guarded(), instance.loop.entered():
                 instance.advance(batch)
     finally:
-        instance.close()
+        with guards.guarded():  # cleanup is workflow code, too
+            instance.close()

@@ -8,17 +8,18 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
+import math
 import types
 import typing
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import pydantic_core
 
 from elbflow import swf
-from elbflow.flow import codec, errors, execution
+from elbflow.flow import codec, errors, execution, limits
 from elbflow.flow.cancelling import Cancellation
 
 P = ParamSpec("P")
@@ -87,6 +88,11 @@ class Activity(Generic[P, R]):
     options: ActivityOptions
     function: Callable[P, Coroutine[Any, Any, R]]
     abstract: bool = True
+    request: swf.Attributes = field(init=False, repr=False, compare=False)
+    """What the decision that schedules it says of every call alike: all but its id and input."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "request", _request(self.type, self.options))
 
     @property
     def type(self) -> swf.TypeId:
@@ -200,6 +206,27 @@ def abstract_activity(
         return Activity(name, version, options, function)
 
     return declare
+
+
+def _request(kind: swf.TypeId, options: ActivityOptions) -> swf.Attributes:
+    """Of ScheduleActivityTask, with all time limits spelled out; only the list is left to the type's default."""
+    attributes: dict[str, swf.Json] = {
+        "activityType": {"name": kind.name, "version": kind.version},
+        "scheduleToStartTimeout": _limit(options.schedule_to_start),
+        "startToCloseTimeout": _limit(options.start_to_close),
+        "scheduleToCloseTimeout": _limit(options.schedule_to_close),
+        "heartbeatTimeout": _limit(options.heartbeat),
+    }
+    if options.task_list is not None:
+        attributes["taskList"] = {"name": options.task_list}
+    if options.priority is not None:
+        attributes["taskPriority"] = str(options.priority)
+    limits.check(attributes)
+    return attributes
+
+
+def _limit(limit: timedelta | None) -> str:
+    return "NONE" if limit is None else str(math.ceil(limit.total_seconds()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import enum
 import functools
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
-
-import orjson
 
 from elbflow import errors
 from elbflow.service import policy_conditions as conditions
@@ -22,6 +21,8 @@ Json: TypeAlias = str | int | float | bool | list["Json"] | dict[str, "Json"] | 
 
 LONGEST = 20_480
 """Characters of one document."""
+LONGEST_OF_SESSION = 2_048
+"""Characters of a document that callers narrow their own sessions with: they choose what it costs to apply it."""
 
 VERSIONS = ("2008-10-17", "2012-10-17")
 
@@ -141,8 +142,8 @@ def parse(document: str) -> Policy:
     if len(document) > LONGEST:
         raise MalformedPolicy(f"The document has more than {LONGEST} characters")
     try:
-        content: Json = orjson.loads(document)
-    except orjson.JSONDecodeError as error:
+        content: Json = json.loads(document, object_pairs_hook=_distinct)
+    except (ValueError, RecursionError) as error:
         raise MalformedPolicy(f"The document is not JSON: {error}") from None
     elements = _object(content, "The document", _ELEMENTS)
     if elements.get("Version", VERSIONS[0]) not in VERSIONS:
@@ -152,6 +153,14 @@ def parse(document: str) -> Policy:
     if not listed:
         raise MalformedPolicy("Statement is empty")
     return tuple(_statement(one) for one in listed)
+
+
+def _distinct(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    """An object. Of an element given twice one would be lost, perhaps the condition that everything depends on."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise MalformedPolicy(f"An object has an element twice: {', '.join(name for name, _ in pairs)}")
+    return found
 
 
 def _statement(content: Json) -> Statement:

@@ -61,13 +61,12 @@ class Condition:
         if self.operator == "null":
             return self._null(given)
         quantifier = next((prefix for prefix in _SET_PREFIXES if self.operator.startswith(prefix)), "")
-        operator = self.operator.removeprefix(quantifier)
-        if operator.endswith(_IF_EXISTS):
-            operator = operator.removesuffix(_IF_EXISTS)
-            if given is None:
-                return True
+        compared = self.operator.removeprefix(quantifier)
+        operator = compared.removesuffix(_IF_EXISTS)
         if operator not in _OPERATORS:
             return None
+        if operator != compared and given is None:
+            return True
         return self._compare(operator, quantifier, tuple(given or ()))
 
     def upper_bounds(self) -> tuple[int, ...]:

@@ -10,13 +10,10 @@ import sqlalchemy as sa
 
 from elbflow import errors
 from elbflow.contract import document
-from elbflow.store import aggregates, model, rows, tables, upserts
+from elbflow.store import aggregates, locks, model, rows, tables, upserts
 from elbflow.store.connections import Connection
 
 _T = tables.load_balancers
-
-_CREATION_LOCK = 0x656C62
-"""First key of PostgreSQL's advisory locks for creations: any number that nobody else uses."""
 
 # Built once: SQLAlchemy takes longer to build a statement than SQLite to carry it out.
 _NAMED = sa.select(_T).where(_T.c.account == sa.bindparam("account"), _T.c.name_lower == sa.bindparam("name"))
@@ -81,16 +78,16 @@ class LoadBalancers:
         account: str | None,
         *,
         names: Iterable[str] | None = None,
-        state: model.LoadBalancerState,
+        state: model.LoadBalancerState | None,
         after: str = "",
         after_account: str = "",
         limit: int | None = None,
     ) -> Sequence[model.LoadBalancer]:
         """At most ``limit`` load balancers of an account in ``state``, by name, from the first one behind ``after``.
 
-        ``account`` None means all accounts, where one name may come once for each: ``after_account`` tells whose is
-        the last one that was seen. ``names`` restricts the answer to these; like ``after`` it is compared without
-        regard to case.
+        ``state`` None means all states, ``account`` None all accounts, where one name may come once for each:
+        ``after_account`` tells whose is the last one that was seen. ``names`` restricts the answer to these; like
+        ``after`` it is compared without regard to case.
         """
         chosen = _page(account, names, state, after.lower(), after_account, limit)
         return await self._connection.run_sync(aggregates.read, chosen)
@@ -111,7 +108,7 @@ class LoadBalancers:
 
     async def count_for_creation(self, account: str) -> int:
         """The account's load balancers; nobody else creates one in it until this transaction ends."""
-        await self._connection.run_sync(_lock_creation, account)
+        await self._connection.run_sync(locks.on_account, locks.Purpose.LOAD_BALANCERS, account)
         result = await self._connection.execute(
             sa.select(sa.func.count()).select_from(_T).where(_T.c.account == account)
         )
@@ -286,12 +283,14 @@ class LoadBalancers:
 def _page(
     account: str | None,
     names: Iterable[str] | None,
-    state: model.LoadBalancerState,
+    state: model.LoadBalancerState | None,
     after: str,
     after_account: str,
     limit: int | None,
 ) -> sa.Select[Any]:
-    condition = sa.and_(_T.c.state == state.value, _behind(account, after, after_account))
+    condition = _behind(account, after, after_account)
+    if state is not None:
+        condition = sa.and_(_T.c.state == state.value, condition)
     if names is not None:
         condition = sa.and_(condition, _T.c.name_lower.in_([name.lower() for name in names]))
     return sa.select(_T).where(condition).order_by(_T.c.name_lower, _T.c.account).limit(limit)
@@ -302,12 +301,6 @@ def _behind(account: str | None, name: str, after_account: str) -> sa.ColumnElem
     if account is not None:
         return sa.and_(_T.c.account == account, _T.c.name_lower > name)
     return sa.or_(_T.c.name_lower > name, sa.and_(_T.c.name_lower == name, _T.c.account > after_account))
-
-
-def _lock_creation(connection: sa.Connection, account: str) -> None:
-    """SQLite has one writer anyway; on a server there may be no row to lock yet, so the account's number is locked."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATION_LOCK, sa.func.hashtext(account))))
 
 
 def _backend_policies(given: Iterable[document.BackendServerPolicies]) -> list[list[object]]:

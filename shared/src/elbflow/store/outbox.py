@@ -80,12 +80,20 @@ class Outbox:
         """Give up a claim: the row may be delivered by anyone, at once."""
         await self._connection.execute(sa.update(_T).where(_T.c.id == row_id).values(claimed_until=0.0))
 
-    async def is_start_waiting(self, name: str, tags: Sequence[str]) -> bool:
-        """Whether a start of this workflow type with just these tags is still to be delivered."""
+    async def is_start_waiting(self, names: Sequence[str], tags: Sequence[str]) -> bool:
+        """Whether a start of one of these workflow types with just these tags is still to be delivered."""
         result = await self._connection.execute(
-            sa.select(_T.c.tags).where(_T.c.kind == model.OutboxKind.START.value, _T.c.name == name)
+            sa.select(_T.c.tags).where(_T.c.kind == model.OutboxKind.START.value, _T.c.name.in_(names))
         )
         return any(tuple(found) == tuple(tags) for found in result.scalars())
+
+    async def give_up_starts(self, tags: Sequence[str]) -> None:
+        """Remove the starts with just these tags: whoever has not begun to deliver them does not."""
+        result = await self._connection.execute(
+            sa.select(_T.c.id, _T.c.tags).where(_T.c.kind == model.OutboxKind.START.value)
+        )
+        if given_up := [row.id for row in result if tuple(row.tags) == tuple(tags)]:
+            await self._connection.execute(sa.delete(_T).where(_T.c.id.in_(given_up)))
 
     async def remove(self, row_id: int) -> None:
         await self._connection.execute(_REMOVE, {"row": row_id})

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from elbflow import errors
 from elbflow.contract import document
-from elbflow.store import model, tables
+from elbflow.store import locks, model, tables
 from elbflow.store.connections import Connection
 
 _T = tables.server_certificates
@@ -62,7 +62,9 @@ class ServerCertificates:
             limit=limit,
         )
 
-    async def count(self, account: str) -> int:
+    async def count_for_upload(self, account: str) -> int:
+        """The account's certificates; nobody else adds one to it until this transaction ends."""
+        await self._connection.run_sync(locks.on_account, locks.Purpose.CERTIFICATES, account)
         result = await self._connection.execute(
             sa.select(sa.func.count()).select_from(_T).where(_T.c.account == account)
         )

@@ -41,7 +41,7 @@ access_keys = sa.Table(
     sa.Column("session_name", sa.String(64), nullable=True),
     sa.Column("session_token", sa.String(512), nullable=True),
     sa.Column("session_policy", sa.Text, nullable=True),
-    sa.Column("expires_at", sa.Float, nullable=True),
+    sa.Column("expires_at", sa.Float, nullable=True, index=True),
 )
 
 accounts = sa.Table(

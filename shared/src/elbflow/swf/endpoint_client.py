@@ -6,9 +6,9 @@ Measured in spec/perf-baselines 0: with one pool of ten, a respond waits the ful
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
@@ -26,24 +26,26 @@ from elbflow.swf.settings import POLL_POOL_SPARE, ClientSettings
 from elbflow.swf.sockets import keepalive_socket
 from elbflow.swf.tries import Pool
 
+Call: TypeAlias = Callable[[str, dict[str, Any]], Awaitable[Wire]]
+"""Makes one call of an operation with these members, and raises botocore's exceptions."""
+
 
 class EndpointClient:
-    """Implements :class:`elbflow.swf.tries.Tries` for one endpoint, and counts how each try ends."""
+    """Implements :class:`elbflow.swf.tries.Tries` for one endpoint, and counts how each try ends.
 
-    def __init__(self, clients: Mapping[Pool, Any], counter: CallCounter) -> None:
-        self._clients = clients
+    ``url`` is the endpoint, as botocore resolved it.
+    """
+
+    def __init__(self, url: str, calls: Mapping[Pool, Call], counter: CallCounter) -> None:
+        self.url = url
+        self._calls = calls
         self._counter = counter
         self._capabilities: frozenset[str] = frozenset()
-
-    @property
-    def url(self) -> str:
-        """The endpoint, as botocore resolved it."""
-        return str(self._clients[Pool.CALLS].meta.endpoint_url)
 
     async def once(self, pool: Pool, operation: str, members: dict[str, Any]) -> Wire:
         telling.goes_to(self._capabilities)
         try:
-            answer: Wire = await getattr(self._clients[pool], xform_name(operation))(**members)
+            answer = await self._calls[pool](operation, members)
         except asyncio.CancelledError:
             self._counter.add(operation, "cancelled")
             raise
@@ -76,10 +78,16 @@ async def open_endpoint(
         for client in (poll_client, data_client):
             client.meta.events.register("before-parse.swf", bodies.before_parse)
             sign_for(client, time)
+        calls: Sequence[Call] = [_through(poll_client), _through(data_client)]
         if settings.fast_path:
-            pools = [(poll_client, _pool(_poll_config(settings))), (data_client, _pool(_data_config(settings)))]
-            await stack.enter_async_context(fast.accelerated(pools, session.get_config_variable("ca_bundle"), time.now))
-        yield EndpointClient({Pool.POLLS: poll_client, Pool.CALLS: data_client}, counter)
+            ways = (
+                _way(poll_client, _poll_config(settings), telling.wished),
+                _way(data_client, _data_config(settings)),
+            )
+            keys, bundle = await session.get_credentials(), session.get_config_variable("ca_bundle")
+            calls = await stack.enter_async_context(fast.accelerated(ways, keys, bundle, time.now)) or calls
+        url: str = data_client.meta.endpoint_url
+        yield EndpointClient(url, {Pool.POLLS: calls[0], Pool.CALLS: calls[1]}, counter)
 
 
 async def open_session(profile: str | None, keeper: Keeper) -> AioSession:
@@ -93,6 +101,16 @@ async def open_session(profile: str | None, keeper: Keeper) -> AioSession:
     return session
 
 
+def _through(client: Any) -> Call:
+    """Calls by all of aiobotocore's layers."""
+
+    async def call(operation: str, members: dict[str, Any]) -> Wire:
+        answer: Wire = await getattr(client, xform_name(operation))(**members)
+        return answer
+
+    return call
+
+
 def _poll_config(settings: ClientSettings) -> AioConfig:
     pool = settings.poll_connections + POLL_POOL_SPARE
     return _config(settings, pool=pool, read_timeout_s=settings.poll_read_timeout_s, session=PollSession)
@@ -103,14 +121,15 @@ def _data_config(settings: ClientSettings) -> AioConfig:
     return _config(settings, pool=pool, read_timeout_s=settings.data_read_timeout_s, session=DirectSession)
 
 
-def _pool(config: AioConfig) -> fast.Pool:
-    """The pool of ``config``, for sending without aiobotocore."""
-    return fast.Pool(
+def _way(client: Any, config: AioConfig, more_headers: Callable[[], Mapping[str, str]] = dict) -> fast.Way:
+    """How ``client`` of this configuration sends without aiobotocore."""
+    pool = fast.Pool(
         connections=config.max_pool_connections,
         connect_timeout_s=config.connect_timeout,
         read_timeout_s=config.read_timeout,
         **config.connector_args,
     )
+    return fast.Way(client, pool, validates=config.parameter_validation, more_headers=more_headers)
 
 
 def _config(settings: ClientSettings, *, pool: int, read_timeout_s: float, session: type[DirectSession]) -> AioConfig:

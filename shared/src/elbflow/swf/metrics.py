@@ -75,18 +75,27 @@ class CallCounter:
 
     def __init__(self, registry: CollectorRegistry | None) -> None:
         self._collectors = None if registry is None else _collectors_of(registry)
+        # Operations and outcomes are few, and finding a child by its labels costs more than counting.
+        self._calls: dict[tuple[str, str], Counter] = {}
+        self._responds: dict[tuple[str, str], Histogram] = {}
 
     def add(self, operation: str, outcome: str) -> None:
         """One try ended."""
-        if self._collectors is not None:
-            self._collectors.calls.labels(operation, outcome).inc()
-            if outcome == THROTTLED:
-                self._collectors.throttled.labels(operation).inc()
+        if self._collectors is None:
+            return
+        if (calls := self._calls.get((operation, outcome))) is None:
+            calls = self._calls[operation, outcome] = self._collectors.calls.labels(operation, outcome)
+        calls.inc()
+        if outcome == THROTTLED:
+            self._collectors.throttled.labels(operation).inc()
 
     def responded(self, operation: str, result: str, duration_s: float) -> None:
         """A task was answered, or could not be, after all tries."""
-        if self._collectors is not None:
-            self._collectors.respond.labels(operation, result).observe(duration_s)
+        if self._collectors is None:
+            return
+        if (responds := self._responds.get((operation, result))) is None:
+            responds = self._responds[operation, result] = self._collectors.respond.labels(operation, result)
+        responds.observe(duration_s)
 
     def endpoint(self, url: str, *, is_up: bool) -> None:
         """``swf_endpoint_state{endpoint}``: whether the endpoint at ``url`` is believed to answer."""

@@ -47,7 +47,7 @@ _NOTES = """\
 * HTTPS and SSL listeners need a server certificate of the account. They begin with the default security policy.
 * Security policies are predefined in a JSON file; `ELBFLOW_SECURITY_POLICIES_FILE` names one to use instead. Besides
   those of AWS's classic load balancers it has the forward-secret ones that AWS offers on other load balancers.
-* An `InstanceId` is `i-…` from the local directory (`elbflow instances add`) or an IPv4 address.
+* An `InstanceId` is `i-…`: EC2's, or in the local cloud its directory's (`elbflow instances add`) or an IPv4 address.
 * Users and roles may do what IAM policies allow; load balancers that are not for them look as if they did not exist.
 * IAM's server certificates are served on a port of their own, as `aws iam` and Terraform's
   `aws_iam_server_certificate` use them.

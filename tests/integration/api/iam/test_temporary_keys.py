@@ -114,3 +114,20 @@ async def test_temporary_keys_of_users_and_accounts(store_url: str) -> None:
             assert await refused(Sts(url, key).get_session_token()) == ("AccessDenied", 403)
         await client(house, root).delete_load_balancer(LoadBalancerName="web")
         await house.until_gone("web")
+
+
+async def test_a_chain_of_roles_and_the_account_itself_get_an_hour(store_url: str) -> None:
+    async with open_house(store_url, sts_port=0) as house:
+        url = house.api.sts_url
+        async with house.db.transaction() as tx:
+            policy = (("p", document(assume())),)
+            await tx.principals.add(store.Principal(ROLE, ACCOUNT, store.PrincipalKind.ROLE, "deployer", 0.0, policy))
+        asked = {"RoleArn": ROLE, "RoleSessionName": "night"}
+        first = given(await Sts(url, KEY).assume_role(**asked, DurationSeconds=7200))
+        second = await Sts(url, first).assume_role(**asked, DurationSeconds=3600)
+        root = await Sts(url, KEY).get_session_token(DurationSeconds=7200)
+        for answer in (second, root):
+            assert answer["Credentials"]["Expiration"].timestamp() - SystemClock().now() <= 3600
+        assert await refused(Sts(url, first).assume_role(**asked, DurationSeconds=3601)) == ("ValidationError", 400)
+        long = document(*[allow("Describe*", Sid=f"{number:0>200}") for number in range(10)])
+        assert await refused(Sts(url, KEY).assume_role(**asked, Policy=long)) == ("PackedPolicyTooLarge", 400)

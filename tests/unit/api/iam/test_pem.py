@@ -162,3 +162,14 @@ def test_the_check_is_quick_enough_for_an_event_loop() -> None:
     began = time.process_time()
     pem.check(issued.pem, issued.key_pem(), None, AT)
     assert time.process_time() - began < 0.2
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["-----BEGIN CERTIFICATE-----\n" * 3_000, "-----BEGIN CERTIFICATE-----" + "-a" * 500_000, "-----BEGIN " * 3_000],
+    ids=["beginnings", "dashes", "labels"],
+)
+def test_texts_without_an_end_take_little_time(server: Issued, hostile: str) -> None:
+    began = time.process_time()
+    assert refusal(server.pem, server.key_pem(), hostile).code == "MalformedCertificate"
+    assert time.process_time() - began < 0.5

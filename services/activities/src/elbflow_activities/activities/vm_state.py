@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import orjson
 import structlog
 
 from elbflow import store
@@ -11,6 +14,9 @@ from elbflow_activities.environment import Environment
 
 log = structlog.get_logger()
 
+_MOST_DOCUMENTS = 16 * 1024
+"""Bytes of documents that travel with the VMs' names: all in one payload, uncompressed. Larger ones go one by one."""
+
 
 class VmState:
     """Desired and proven state of load-balancer VMs."""
@@ -19,8 +25,17 @@ class VmState:
         self._env = env
 
     async def lookup_vms(self, key: document.LoadBalancerKey) -> tuple[activities.ServingVm, ...]:
+        return _serving(documents.talking_vms(await changes.read(self._env, key)))
+
+    async def lookup_zones(self, key: document.LoadBalancerKey) -> tuple[activities.ServingZone, ...]:
         lb = await changes.read(self._env, key)
-        return tuple(activities.ServingVm(vm.instance_id, vm.metrics_sequence or 0) for vm in documents.talking_vms(lb))
+        vms = documents.talking_vms(lb)
+        found = {zone: documents.of_zone(lb, zone) for zone in sorted({vm.zone for vm in vms})}
+        together = len(orjson.dumps(tuple(found.values()))) <= _MOST_DOCUMENTS
+        return tuple(
+            activities.ServingZone(_serving(vm for vm in vms if vm.zone == zone), document if together else None)
+            for zone, document in found.items()
+        )
 
     async def lookup_document(
         self, key: document.LoadBalancerKey, instance_id: str
@@ -35,7 +50,7 @@ class VmState:
         A VM reports changes only. An instance that was deregistered and registered again may never have been anything
         but healthy to the VM, so nothing would ever change its row.
         """
-        async with changes.changing(self._env, key) as change:
+        async with changes.unchanging(self._env, key) as change:
             vm = _find(change.lb, instance_id)
             if vm is None:
                 return
@@ -54,6 +69,10 @@ class VmState:
         async with self._env.db.transaction() as tx:
             await tx.vms.count_failure(instance_id, failed_at)
         log.warning("vm_failure_recorded", load_balancer=key.name, instance_id=instance_id, reason=reason)
+
+
+def _serving(vms: Iterable[store.Vm]) -> tuple[activities.ServingVm, ...]:
+    return tuple(activities.ServingVm(vm.instance_id, vm.metrics_sequence or 0) for vm in vms)
 
 
 def _find(lb: store.LoadBalancer, instance_id: str) -> store.Vm | None:

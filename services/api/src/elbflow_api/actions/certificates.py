@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import TypeAlias
 
 from elbflow import store
 from elbflow.contract import document, workflows
@@ -10,33 +11,51 @@ from elbflow_api import faults, mutation, query
 from elbflow_api.dependencies import Call, Dependencies, active
 from elbflow_api.rules import listeners
 
+Known: TypeAlias = Collection[str] | None
+"""Certificates that the cloud's IAM has; None where the store is to be asked."""
 
-async def require(tx: store.Repositories, account: str, wanted: Iterable[document.Listener]) -> None:
+
+async def known(call: Call, room: Dependencies, wanted: Iterable[document.Listener]) -> Known:
+    """Ask the cloud for the listeners' certificates, before the transaction that requires them."""
+    arns = tuple(dict.fromkeys(one.certificate_arn for one in wanted if one.certificate_arn))
+    return await room.cloud.certificates(call.key.account, arns) if arns else ()
+
+
+async def require(tx: store.Repositories, account: str, wanted: Iterable[document.Listener], existing: Known) -> None:
     """Raise ``CertificateNotFound`` for a listener with a certificate that is not one of the account's."""
     for arn in dict.fromkeys(one.certificate_arn for one in wanted if one.certificate_arn):
-        await _require(tx, account, arn)
+        await _require(tx, account, arn, existing)
 
 
-async def _require(tx: store.Repositories, account: str, arn: str) -> None:
-    found = await tx.server_certificates.by_arn(arn, keep=True)
-    if found is None or found.account != account:
-        raise faults.certificate_not_found(arn)
+async def _require(tx: store.Repositories, account: str, arn: str, existing: Known) -> None:
+    if existing is None:
+        found = await tx.server_certificates.by_arn(arn, keep=True)
+        if found is not None and found.account == account:
+            return
+    elif arn in existing:
+        return
+    raise faults.certificate_not_found(arn)
 
 
 async def set_load_balancer_listener_ssl_certificate(call: Call, room: Dependencies) -> query.Response:
     """Change a listener's certificate and wait until the VMs may fetch it. The same certificate again is no error.
 
-    Requests for one port come one after the other. When the workflow fails the listener has its former certificate.
+    Requests for one load balancer come one after the other, and not while listeners come or go: what one of them takes
+    away another may need. When the workflow fails the listener has its former certificate.
     """
     port, arn = call.params.integer("LoadBalancerPort"), call.params.text("SSLCertificateId")
-    async with mutation.settled(workflows.SET_CERTIFICATE, call, room, concerns=lambda value: value.port == port) as (
-        tx,
-        lb,
-    ):
+    existing = await room.cloud.certificates(call.key.account, (arn,))
+    async with mutation.settled(
+        workflows.SET_CERTIFICATE,
+        call,
+        room,
+        concerns=lambda _: True,
+        against=[workflows.CREATE_LISTENERS, workflows.DELETE_LISTENERS],
+    ) as (tx, lb):
         former = _listener(lb, port).certificate_arn
         if former == arn:
             return {}
-        await _require(tx, lb.key.account, arn)
+        await _require(tx, lb.key.account, arn, existing)
         await tx.load_balancers.set_listener_certificate(lb.id, port, arn)
         value = workflows.CertificateInput(lb.key, port, arn, former)
         written = await mutation.order(tx, lb, workflows.SET_CERTIFICATE, "set-certificate", value, room, push=False)

@@ -6,7 +6,7 @@ import structlog
 
 from elbflow import store
 from elbflow.contract import cloud, document, workflows
-from elbflow_api import faults, orders, query
+from elbflow_api import faults, mutation, orders, query
 from elbflow_api.actions import certificates, placement
 from elbflow_api.dependencies import Call, Dependencies
 from elbflow_api.rules import health_check, limits, listeners, naming, tags, vpc
@@ -30,7 +30,7 @@ async def create_load_balancer(call: Call, room: Dependencies) -> query.Response
             except store.LoadBalancerExists:  # Another request was faster; look at what it made.
                 continue
         if existing.state is store.LoadBalancerState.DELETING:
-            await _wait_for_deletion(existing, call, room)
+            await _finish_deletion(existing, call, room)
             continue
         if not _same(existing, wanted):
             raise faults.duplicate_load_balancer(wanted.key.name)
@@ -92,7 +92,8 @@ def _same_groups(existing: store.LoadBalancer, wanted: store.LoadBalancer) -> bo
     """Whoever asked for no groups got the service's own."""
     if wanted.vpc_id is None or wanted.security_groups:
         return existing.security_groups == wanted.security_groups
-    return existing.security_groups in ((), (cloud.default_elb_group(wanted.key.account, wanted.vpc_id),))
+    own = cloud.default_elb_group(wanted.key.account, wanted.vpc_id)  # by its name: a cloud chooses ids itself
+    return [group.name for group in existing.security_groups] in ([], [own.name])
 
 
 async def _find(key: document.LoadBalancerKey, room: Dependencies) -> store.LoadBalancer | None:
@@ -102,10 +103,11 @@ async def _find(key: document.LoadBalancerKey, room: Dependencies) -> store.Load
 
 async def _create(wanted: store.LoadBalancer, call: Call, room: Dependencies) -> query.Response:
     most = limits.of(call.quotas, room.settings)[limits.LOAD_BALANCERS]
+    existing = await certificates.known(call, room, wanted.listeners)
     async with room.db.transaction() as tx:
         if await tx.load_balancers.count_for_creation(wanted.key.account) >= most:
             raise limits.too_many_load_balancers(most)
-        await certificates.require(tx, wanted.key.account, wanted.listeners)
+        await certificates.require(tx, wanted.key.account, wanted.listeners, existing)
         lb = await tx.load_balancers.create(wanted)
         order = await orders.start(
             tx,
@@ -116,6 +118,7 @@ async def _create(wanted: store.LoadBalancer, call: Call, room: Dependencies) ->
                 lb.key,
                 zones=tuple(zone.name for zone in wanted.zones),
                 ports=tuple(listener.port for listener in wanted.listeners),
+                certificates=any(listener.certificate_arn for listener in wanted.listeners),
             ),
             now=room.clock.now(),
         )
@@ -152,10 +155,17 @@ async def _clear_away(lb: store.LoadBalancer, room: Dependencies) -> None:
     await room.workflows.announce([order])
 
 
-async def _wait_for_deletion(lb: store.LoadBalancer, call: Call, room: Dependencies) -> None:
-    outcome = await room.workflows.outcome(
-        workflows.DELETE_LOAD_BALANCER, orders.delete_workflow_id(lb), deadline=call.deadline
-    )
+async def _finish_deletion(lb: store.LoadBalancer, call: Call, room: Dependencies) -> None:
+    """Wait until nothing is left of the former load balancer.
+
+    Its deletion is ordered, for there may be none: it may be a failed creation that is being undone.
+    """
+    async with room.db.transaction() as tx:
+        former = await tx.load_balancers.find(lb.key, for_update=True)
+        if former is None or former.created_at != lb.created_at:
+            return
+        order = await orders.delete(tx, former, now=room.clock.now())
+    outcome = await mutation.conclude(workflows.DELETE_LOAD_BALANCER, [order], call, room)
     if outcome.state is not workflows.OutcomeState.SUCCESS:
         raise faults.internal_failure(
             f"The former Load Balancer '{lb.key.name}' could not be deleted yet: {outcome.reason}"

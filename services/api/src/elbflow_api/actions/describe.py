@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from elbflow import store
@@ -17,20 +17,10 @@ async def describe_load_balancers(call: Call, room: Dependencies) -> query.Respo
 
     ``PageSize`` (400) bounds one answer; ``NextMarker`` is there when more follow.
     """
-    params = call.params
-    wanted = params.texts("LoadBalancerNames")
-    page_size = paging.size(params)
-    name, account = _place(paging.after(params))
-    async with room.db.reading() as tx:
-        found = await tx.load_balancers.listing(
-            None if call.every_account else call.caller.account,
-            names=wanted or None,
-            state=store.LoadBalancerState.ACTIVE,
-            after=name,
-            after_account=account,
-            limit=max(page_size, len(wanted)) + 1,
-        )
-    if not name:
+    wanted = call.params.texts("LoadBalancerNames")
+    page_size, place = paging.size(call.params), _place(paging.after(call.params))
+    found = await _listing(call, room, place, max(page_size, len(wanted)) + 1)
+    if not place[0]:
         _require_all(wanted, (one.lb for one in found), room)
     page = found[:page_size]
     return {
@@ -49,12 +39,43 @@ async def describe_tags(call: Call, room: Dependencies) -> query.Response:
             state=store.LoadBalancerState.ACTIVE,
         )
     _require_all(wanted, found, room)
+    hidden = await _hidden(call, [lb.key.name for lb in found])
     return {
         "TagDescriptions": [
             {"LoadBalancerName": lb.key.name, "Tags": [{"Key": key, "Value": value} for key, value in lb.tags]}
             for lb in found
+            if lb.key.name not in hidden
         ]
     }
+
+
+async def _listing(call: Call, room: Dependencies, place: tuple[str, str], most: int) -> list[store.Listed]:
+    """``most`` load balancers or more behind the place, all when there are fewer.
+
+    What the caller may not see is left out before pages are made: their ends and markers would tell of it.
+    """
+    limit = most if call.may_see is None else max(most, paging.LARGEST_PAGE)
+    found: list[store.Listed] = []
+    while True:
+        async with room.db.reading() as tx:
+            batch = await tx.load_balancers.listing(
+                None if call.every_account else call.caller.account,
+                names=call.params.texts("LoadBalancerNames") or None,
+                state=store.LoadBalancerState.ACTIVE,
+                after=place[0],
+                after_account=place[1],
+                limit=limit,
+            )
+        hidden = await _hidden(call, [one.lb.key.name for one in batch])
+        found += [one for one in batch if one.lb.key.name not in hidden]
+        if len(found) >= most or len(batch) < limit:
+            return found
+        place = batch[-1].lb.key.name, batch[-1].lb.key.account
+
+
+async def _hidden(call: Call, names: Sequence[str]) -> frozenset[str]:
+    """Those of the load balancers that the caller may not see."""
+    return frozenset() if call.may_see is None else frozenset(names) - await call.may_see(names)
 
 
 def _require_all(wanted: Iterable[str], found: Iterable[store.LoadBalancer], room: Dependencies) -> None:

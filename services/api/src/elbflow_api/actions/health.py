@@ -34,11 +34,11 @@ async def describe_instance_health(call: Call, room: Dependencies) -> query.Resp
     wanted = instances.read_ids(call.params.structures("Instances"))
     async with room.db.reading() as tx:
         lb = await active(tx, call.key)
-        states = _registered(lb, room)
-        others = [instance_id for instance_id in wanted if instance_id not in states]
-        if others and not room.settings.compatibility_unknown_names_skipped:
-            await _require_existing(tx, lb, others)
-            states |= dict.fromkeys(others, health_states.NOT_REGISTERED)
+    states = _registered(lb, room)
+    others = [instance_id for instance_id in wanted if instance_id not in states]
+    if others and not room.settings.compatibility_unknown_names_skipped:
+        await _require_existing(lb, others, room)
+        states |= dict.fromkeys(others, health_states.NOT_REGISTERED)
     return {"InstanceStates": [_shown(one, states[one]) for one in wanted or states if one in states]}
 
 
@@ -47,11 +47,11 @@ def _registered(lb: store.LoadBalancer, room: Dependencies) -> dict[str, health_
     return {backend.instance_id: health_states.of(backend, original=original) for backend in lb.backends}
 
 
-async def _require_existing(tx: store.Repositories, lb: store.LoadBalancer, instance_ids: Sequence[str]) -> None:
-    """Raise ``InvalidInstance`` for the first instance that there is not. An address is its own instance."""
-    there = {one.instance_id for one in await tx.instances.find(lb.key.account, list(instance_ids))}
+async def _require_existing(lb: store.LoadBalancer, instance_ids: Sequence[str], room: Dependencies) -> None:
+    """Raise ``InvalidInstance`` for the first instance that there is not."""
+    there = await room.cloud.instances(lb.key.account, instance_ids)
     for instance_id in instance_ids:
-        if instance_id not in there and instances.ip_address(instance_id) is None:
+        if instance_id not in there:
             raise faults.instance_not_found(instance_id)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from elbflow import store
 from elbflow_api import faults, mutation, query
+from elbflow_api.cloud import base
 from elbflow_api.dependencies import Call, Dependencies, active
 from elbflow_api.rules import health_states, instances, limits
 
@@ -13,6 +14,7 @@ from elbflow_api.rules import health_states, instances, limits
 async def register_instances(call: Call, room: Dependencies) -> query.Response:
     """Register instances, all of them or none; answers every registered instance. Registered ones are no error."""
     wanted = instances.read_ids(call.params.structures("Instances"))
+    known = await room.cloud.instances(call.key.account, wanted)
     async with room.db.transaction() as tx:
         lb = await active(tx, call.key, for_update=True)
         registered = {backend.instance_id for backend in lb.backends}
@@ -22,7 +24,7 @@ async def register_instances(call: Call, room: Dependencies) -> query.Response:
         most = limits.of(call.quotas, room.settings)[limits.INSTANCES]
         if len(registered) + len(new) > most:
             raise faults.invalid_configuration(f"A Load Balancer cannot have more than {most} registered instances")
-        backends = await _backends(tx, lb, new, room)
+        backends = _backends(lb, new, known, room.clock.now())
         await tx.backends.add(lb.id, backends)
         written = await mutation.order_push(tx, lb, room)
     await room.workflows.announce(written)
@@ -47,19 +49,19 @@ async def deregister_instances(call: Call, room: Dependencies) -> query.Response
     return _answer(left)
 
 
-async def _backends(
-    tx: store.Repositories, lb: store.LoadBalancer, new: list[str], room: Dependencies
+def _backends(
+    lb: store.LoadBalancer, new: Iterable[str], known: Mapping[str, base.Instance], now: float
 ) -> list[store.Backend]:
-    known = {one.instance_id: one for one in await tx.instances.find(lb.key.account, new)}
-    now = room.clock.now()
     backends = []
     for instance_id in new:
-        address, zone = _location(instance_id, known.get(instance_id), lb)
+        instance = known.get(instance_id)
+        if instance is None:
+            raise faults.instance_not_found(instance_id)
         backends.append(
             store.Backend(
                 instance_id=instance_id,
-                address=address,
-                zone=zone,
+                address=_address(instance, lb),
+                zone=instance.zone,
                 state=store.BackendState.OUT_OF_SERVICE,
                 reason_code=health_states.REGISTERING.reason_code,
                 description=health_states.REGISTERING.description,
@@ -69,20 +71,22 @@ async def _backends(
     return backends
 
 
-def _location(instance_id: str, known: store.Instance | None, lb: store.LoadBalancer) -> tuple[str, str | None]:
-    """Address and zone of an instance that may be registered. An IP address is its own instance, in no zone."""
-    if address := instances.ip_address(instance_id):
-        return address, None
-    if known is None:
-        raise faults.instance_not_found(instance_id)
-    if known.state != "running":
-        raise faults.invalid_instance(f"Instance {instance_id} is not in a valid state: {known.state}")
-    if known.zone not in lb.enabled_zones:
+def _address(instance: base.Instance, lb: store.LoadBalancer) -> str:
+    """Where the load balancer finds an instance that may be registered with it."""
+    instance_id = instance.instance_id
+    if instance.state != "running":
+        raise faults.invalid_instance(f"Instance {instance_id} is not in a valid state: {instance.state}")
+    address = instance.address_for(lb.vpc_id)
+    if address is None and lb.vpc_id is not None:
+        raise faults.invalid_instance(f"EC2 instance {instance_id} is not in the same VPC as ELB.")
+    if address is None:
+        raise faults.invalid_instance(f"Instance {instance_id} has no address outside of its VPC")
+    if instance.zone is not None and instance.zone not in lb.enabled_zones:
         raise faults.invalid_configuration(
-            f"Instance {instance_id} is in Availability Zone {known.zone}, "
+            f"Instance {instance_id} is in Availability Zone {instance.zone}, "
             f"which is not enabled for Load Balancer '{lb.key.name}'"
         )
-    return known.address, known.zone
+    return address
 
 
 def _answer(instance_ids: Iterable[str]) -> query.Response:

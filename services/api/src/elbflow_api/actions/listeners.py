@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable
 
 from elbflow import store
 from elbflow.contract import document, workflows
@@ -16,20 +16,28 @@ async def create_load_balancer_listeners(call: Call, room: Dependencies) -> quer
     """Add listeners and wait until their ports are open. A listener that exists just so is no error.
 
     HTTPS and SSL listeners begin with the default security policy. When the workflow fails it removes the listeners
-    again.
+    again. It works on the same ports and permissions as deletions and changes of certificates: one after the other.
     """
     wanted = listeners.read(call.params.structures("Listeners"), room.settings.restricted_ports)
     ports = {listener.port for listener in wanted}
-    async with mutation.settled(workflows.CREATE_LISTENERS, call, room, concerns=_overlaps(ports)) as (tx, lb):
+    existing = await certificates.known(call, room, wanted)
+    encrypted = any(listener.certificate_arn for listener in wanted)
+    async with mutation.settled(
+        workflows.CREATE_LISTENERS,
+        call,
+        room,
+        concerns=lambda value: not ports.isdisjoint(value.ports) or (encrypted and value.certificates),
+        against=[workflows.DELETE_LISTENERS, workflows.SET_CERTIFICATE],
+    ) as (tx, lb):
         new = _new(lb, wanted, limits.of(call.quotas, room.settings)[limits.LISTENERS])
         if not new:
             return {}
-        await certificates.require(tx, lb.key.account, new)
+        await certificates.require(tx, lb.key.account, new, existing)
         new, policies = listeners.with_default_policy(new, lb.policies, room.security_policies)
         for policy in policies:
             await tx.load_balancers.add_policy(lb.id, policy)
         await tx.load_balancers.add_listeners(lb.id, new)
-        value = workflows.ListenersInput(lb.key, tuple(listener.port for listener in new))
+        value = _input(lb, new)
         written = await mutation.order(tx, lb, workflows.CREATE_LISTENERS, "create-listeners", value, room, push=True)
     await mutation.carry_out(workflows.CREATE_LISTENERS, written, call, room)
     return {}
@@ -38,19 +46,30 @@ async def create_load_balancer_listeners(call: Call, room: Dependencies) -> quer
 async def delete_load_balancer_listeners(call: Call, room: Dependencies) -> query.Response:
     """Remove listeners and wait until their ports are closed. Ports without a listener are ignored."""
     ports = set(call.params.integers("LoadBalancerPorts"))
-    async with mutation.settled(workflows.DELETE_LISTENERS, call, room, concerns=_overlaps(ports)) as (tx, lb):
-        gone = tuple(listener.port for listener in lb.listeners if listener.port in ports)
+    async with mutation.settled(
+        workflows.DELETE_LISTENERS,
+        call,
+        room,
+        concerns=lambda value: not ports.isdisjoint(value.ports),
+        against=[workflows.CREATE_LISTENERS, workflows.SET_CERTIFICATE],
+    ) as (tx, lb):
+        gone = [listener for listener in lb.listeners if listener.port in ports]
         if not gone:
             return {}
-        await tx.load_balancers.delete_listeners(lb.id, gone)
-        value = workflows.ListenersInput(lb.key, gone)
+        value = _input(lb, gone)
+        await tx.load_balancers.delete_listeners(lb.id, value.ports)
         written = await mutation.order(tx, lb, workflows.DELETE_LISTENERS, "delete-listeners", value, room, push=True)
     await mutation.carry_out(workflows.DELETE_LISTENERS, written, call, room)
     return {}
 
 
-def _overlaps(ports: set[int]) -> Callable[[workflows.ListenersInput], bool]:
-    return lambda value: not ports.isdisjoint(value.ports)
+def _input(lb: store.LoadBalancer, concerned: Collection[document.Listener]) -> workflows.ListenersInput:
+    return workflows.ListenersInput(
+        lb.key,
+        tuple(listener.port for listener in concerned),
+        certificates=any(listener.certificate_arn for listener in concerned),
+        health_check=lb.health_check is None,
+    )
 
 
 def _new(lb: store.LoadBalancer, wanted: Iterable[document.Listener], most: int) -> tuple[document.Listener, ...]:

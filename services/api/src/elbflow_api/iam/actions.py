@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import dataclasses
 import secrets
 from collections.abc import Awaitable, Mapping
@@ -13,9 +11,11 @@ from datetime import UTC, datetime
 import structlog
 
 from elbflow import store
+from elbflow.contract import workflows
 from elbflow_api import authorisation, mutation, query
 from elbflow_api.iam import faults, keys, pem
 from elbflow_api.iam.desk import Action, Desk, arn
+from elbflow_api.rules import paging
 
 log = structlog.get_logger()
 
@@ -60,7 +60,7 @@ async def upload_server_certificate(desk: Desk) -> query.Response:
         if await tx.server_certificates.by_name(account, name) is not None:
             raise faults.certificate_exists(name)
         limit = (await tx.accounts.quotas(account)).get(QUOTA, desk.room.settings.max_server_certificates)
-        if await tx.server_certificates.count(account) >= limit:
+        if await tx.server_certificates.count_for_upload(account) >= limit:
             raise faults.too_many_certificates(limit)
         await _written(tx.server_certificates.add(certificate), name)
     log.info("server_certificate_uploaded", account=account, certificate_id=certificate_id)
@@ -87,14 +87,14 @@ async def list_server_certificates(desk: Desk) -> query.Response:
     prefix = desk.params.optional_text("PathPrefix") or "/"
     desk.require("ListServerCertificates", prefix, "")
     size = desk.params.optional_integer("MaxItems") or _USUAL_PAGE
-    after = _name_in(desk.params.optional_text("Marker"))
+    after = paging.after(desk.params)
     async with desk.room.db.reading() as tx:
         found = await tx.server_certificates.of_account(desk.caller.account, prefix, after=after, limit=size + 1)
     page, more = found[:size], len(found) > size
     return {
         "ServerCertificateMetadataList": [_metadata(certificate) for certificate in page],
         "IsTruncated": more,
-        "Marker": base64.urlsafe_b64encode(page[-1].name.encode()).decode() if more else None,
+        "Marker": paging.marker(page[-1].name) if more else None,
     }
 
 
@@ -106,14 +106,15 @@ async def update_server_certificate(desk: Desk) -> query.Response:
         former = await _named(tx, desk, "UpdateServerCertificate")
         name, path = params.optional_text("NewServerCertificateName"), params.optional_text("NewPath")
         renamed = _renamed(former, name or former.name, path or former.path)
-        desk.require("UpdateServerCertificate", renamed.path, renamed.name)
+        desk.require("UpdateServerCertificate", renamed.path, renamed.name, tags=former.tags)
         if renamed == former:
             return {}
         if renamed.name != former.name and await tx.server_certificates.by_name(former.account, renamed.name):
             raise faults.certificate_exists(renamed.name)
         for lb in await _locked_users(tx, former):
             await tx.server_certificates.exchange(lb.id, former.arn, renamed.arn)
-            written += await mutation.order_push(tx, lb, desk.room)
+            if lb.state is not store.LoadBalancerState.DELETING:
+                written += await _order(tx, lb, former, renamed, desk)
         await _written(tx.server_certificates.update(renamed), renamed.name)
     await desk.room.workflows.announce(written)
     log.info("server_certificate_renamed", account=renamed.account, certificate_id=renamed.certificate_id)
@@ -138,7 +139,8 @@ async def _named(tx: store.Repositories, desk: Desk, operation: str) -> store.Se
     """The certificate that the request names, if the caller may do this to it; raises the fault otherwise."""
     name = desk.params.text("ServerCertificateName")
     found = await tx.server_certificates.by_name(desk.caller.account, name)
-    desk.require(operation, found.path if found is not None else "/", name)
+    path, tags = (found.path, found.tags) if found is not None else ("/", ())
+    desk.require(operation, path, name, tags=tags, shown=f"server certificate {name}")
     if found is None:
         raise faults.no_such_certificate(name)
     return found
@@ -153,11 +155,27 @@ async def _lock(tx: store.Repositories, certificate: store.ServerCertificate) ->
 async def _locked_users(tx: store.Repositories, certificate: store.ServerCertificate) -> list[store.LoadBalancer]:
     """The load balancers that use the certificate, locked before it: those who change one of them do it so too."""
     keys_of_users = await tx.server_certificates.users(certificate.arn)
-    users = [await tx.load_balancers.get(key, for_update=True) for key in keys_of_users]
+    found = [await tx.load_balancers.find(key, for_update=True) for key in keys_of_users]
     await _lock(tx, certificate)
     if await tx.server_certificates.users(certificate.arn) != keys_of_users:
         raise faults.concurrent_modification(certificate.name)
-    return users
+    return [lb for lb in found if lb is not None]
+
+
+async def _order(
+    tx: store.Repositories,
+    lb: store.LoadBalancer,
+    former: store.ServerCertificate,
+    renamed: store.ServerCertificate,
+    desk: Desk,
+) -> list[store.OutboxRow]:
+    """Order that the VMs may fetch the certificate by its new ARN, hear of it, and may not by the former one.
+
+    There is no way back to the former ARN, so the new one stands for it too.
+    """
+    port = next(one.port for one in lb.listeners if one.certificate_arn == former.arn)
+    value = workflows.CertificateInput(lb.key, port, renamed.arn, renamed.arn)
+    return await mutation.order(tx, lb, workflows.SET_CERTIFICATE, "set-certificate", value, desk.room, push=False)
 
 
 async def _written(writing: Awaitable[None], name: str) -> None:
@@ -193,16 +211,6 @@ def _metadata(certificate: store.ServerCertificate) -> dict[str, query.Value]:
         "UploadDate": datetime.fromtimestamp(certificate.uploaded_at, UTC),
         "Expiration": datetime.fromtimestamp(certificate.expires_at, UTC),
     }
-
-
-def _name_in(marker: str | None) -> str:
-    """The name that the page before ended with; empty for the first page."""
-    if marker is None:
-        return ""
-    try:
-        return base64.b64decode(marker, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        raise query.validation_error("Invalid Marker") from None
 
 
 ACTIONS: Mapping[str, Action] = {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from elbflow import service
 from elbflow.service import policies
-from elbflow_api import faults, grants, query
+from elbflow_api import faults, grants, query, tag_context
 from elbflow_api.dependencies import Dependencies
 from elbflow_api.iam import sealing
 
@@ -25,12 +25,25 @@ class Desk:
     room: Dependencies
     vault: sealing.Vault
 
-    def require(self, operation: str, path: str, name: str) -> None:
-        """Raise ``AccessDenied`` when the caller may not do this to the certificate, or to all below ``path``."""
+    def require(
+        self,
+        operation: str,
+        path: str,
+        name: str,
+        *,
+        tags: Iterable[tuple[str, str]] = (),
+        shown: str | None = None,
+    ) -> None:
+        """Raise ``AccessDenied`` when the caller may not do this to the certificate, or to all below ``path``.
+
+        ``tags`` are those that it has. ``shown`` stands for the ARN in the refusal where the caller does not know the
+        path.
+        """
         if self.held is None:
             return
         action, resource = f"{SERVICE}:{operation}", arn(self.caller.account, path, name)
-        decision = self.held.decide(policies.Request(action, resource, self.held.context))
+        context = {**self.held.context, **tag_context.of_request(self.params), **tag_context.of_resource(tags)}
+        decision = self.held.decide(policies.Request(action, resource, context))
         if decision is not policies.Decision.ALLOWED:
             reason = (
                 "with an explicit deny in an identity-based policy"
@@ -38,7 +51,8 @@ class Desk:
                 else f"because no identity-based policy allows the {action} action"
             )
             raise faults.access_denied(
-                f"User: {self.held.shown} is not authorized to perform: {action} on resource: {resource} {reason}"
+                f"User: {self.held.shown} is not authorized to perform: {action} on resource: {shown or resource} "
+                f"{reason}"
             )
 
 

@@ -20,7 +20,8 @@ LARGEST_RSA_BITS = 8192
 LONGEST_CHAIN = 20
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
-_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
+# Nothing is looked at twice: texts of two megabytes may be hostile, and the whole process waits for a match.
+_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]++)-----(?:[^-]++|-(?!----))*+-----END \1-----")
 _BEGIN = "-----BEGIN "
 _CERTIFICATE = "CERTIFICATE"
 _KEYS = ("PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY")

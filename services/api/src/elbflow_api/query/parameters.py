@@ -36,12 +36,12 @@ class Node:
 def read_pairs(*encoded: bytes) -> list[tuple[str, str]]:
     """Decode query strings and form bodies into pairs, in order. Raises ``MalformedQueryString``.
 
-    Bytes that are no UTF-8 become U+FFFD: they cannot match anything.
+    Bytes that are no UTF-8 become U+FFFD, and so does NUL, which PostgreSQL does not take: they cannot match anything.
     """
     pairs: list[tuple[str, str]] = []
     for text in encoded:
         try:
-            pairs += parse_qsl(
+            read = parse_qsl(
                 text.decode("utf-8", "replace"),
                 keep_blank_values=True,
                 errors="replace",
@@ -49,6 +49,7 @@ def read_pairs(*encoded: bytes) -> list[tuple[str, str]]:
             )
         except ValueError as error:
             raise Fault("MalformedQueryString", f"The query string cannot be read: {error}") from None
+        pairs += [(name, value.replace("\0", "\ufffd")) for name, value in read]
     return pairs
 
 

@@ -25,6 +25,9 @@ def after(params: query.Params) -> str:
     if not given:
         return ""
     try:
-        return base64.b64decode(given, altchars=b"-_", validate=True).decode()
+        key = base64.b64decode(given, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         raise query.validation_error("Invalid Marker") from None
+    if "\0" in key:  # PostgreSQL takes no such text
+        raise query.validation_error("Invalid Marker")
+    return key

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 
 from elbflow_api import faults, query
 
 _RESERVED = ("aws:", "euca:")
+
+
+def refuse_flood(given: Sized, most: int) -> None:
+    """Raise ``TooManyTags`` for more than there can be, before policies are applied to each of them."""
+    if len(given) > 4 * most:
+        _refuse_too_many(len(given), most)
 
 
 def read(given: Iterable[query.Params], most: int) -> tuple[tuple[str, str], ...]:

@@ -22,6 +22,8 @@ log = structlog.get_logger()
 _ASSUME = "sts:AssumeRole"
 _ROLE_S = 3600
 _SESSION_S = 12 * 3600
+_OWNER_S = 3600
+_CHAINED_S = 3600
 _ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
@@ -44,7 +46,7 @@ async def get_caller_identity(desk: Desk) -> query.Response:
     if desk.held is None:
         return {"UserId": account, "Account": account, "Arn": f"arn:aws:iam::{account}:root"}
     principal = desk.caller.principal
-    kind = "AROA" if ":role/" in principal else "AIDA"
+    kind = "AROA" if grants.is_role(principal) else "AIDA"
     session = desk.held.shown.rpartition("/")[2] if desk.held.shown != principal else ""
     user_id = _principal_id(kind, principal) + (f":{session}" if session else "")
     return {"UserId": user_id, "Account": account, "Arn": desk.held.shown}
@@ -57,7 +59,11 @@ async def assume_role(desk: Desk) -> query.Response:
     """
     params = desk.params
     arn, session = params.text("RoleArn"), params.text("RoleSessionName")
-    policy = _policy(params)
+    policy, duration_s = _policy(params), params.optional_integer("DurationSeconds") or _ROLE_S
+    if grants.is_role(desk.caller.principal) and duration_s > _CHAINED_S:
+        raise query.validation_error(
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
+        )
     async with desk.room.db.transaction() as tx:
         role = await tx.principals.find(arn)
         ours = role is not None and role.kind is store.PrincipalKind.ROLE and role.account == desk.caller.account
@@ -65,7 +71,6 @@ async def assume_role(desk: Desk) -> query.Response:
             raise faults.access_denied(
                 f"User: {_shown(desk)} is not authorized to perform: {_ASSUME} on resource: {arn}"
             )
-        duration_s = params.optional_integer("DurationSeconds") or _ROLE_S
         key = await _new_key(tx, desk, role.arn, session, policy, duration_s)
     assumed = f"arn:aws:sts::{role.account}:assumed-role/{role.name}/{session}"
     log.info("role_assumed", role=arn, session_name=session)
@@ -77,13 +82,15 @@ async def assume_role(desk: Desk) -> query.Response:
 
 async def get_session_token(desk: Desk) -> query.Response:
     """A temporary key of the caller's own user, or of his account. A role's temporary key gets no further one."""
-    if ":role/" in desk.caller.principal:
+    if grants.is_role(desk.caller.principal):
         raise faults.access_denied("Cannot call GetSessionToken with session credentials")
     async with desk.room.db.transaction() as tx:
         own = await tx.access_keys.find(desk.caller.access_key_id)
         if own is None or own.session_token is not None:
             raise faults.access_denied("Cannot call GetSessionToken with session credentials")
         duration_s = desk.params.optional_integer("DurationSeconds") or _SESSION_S
+        if own.principal is None:  # nothing narrows what such a key may do
+            duration_s = min(duration_s, _OWNER_S)
         key = await _new_key(tx, desk, own.principal, None, None, duration_s, admin=own.admin)
     return {"Credentials": _credentials(key)}
 
@@ -104,6 +111,12 @@ def _policy(params: query.Params) -> str | None:
         raise query.validation_error("PolicyArns are not supported by this service; use Policy")
     document = params.optional_text("Policy")
     if document is not None:
+        if len(document) > policies.LONGEST_OF_SESSION:
+            raise query.modelled(
+                "PackedPolicyTooLargeException",
+                f"The session policy has more than {policies.LONGEST_OF_SESSION} characters",
+                query.STS,
+            )
         try:
             policies.parse(document)
         except policies.MalformedPolicy as error:

@@ -3,6 +3,8 @@
 ::
 
     check certificates ──> { authorize certificates || authorize ingress || default health check }
+
+Listeners without certificates need nothing of the former, and a load balancer gets its first health check once.
 """
 
 from __future__ import annotations
@@ -22,4 +24,4 @@ class CreateLoadBalancerListeners:
     async def _create(self, request: workflows.ListenersInput) -> None:
         async with flow.compensate() as undo:
             undo.push(activities.listener_rollback, request.key, request.ports)
-            await steps.create_listeners(undo, request.key, request.ports)
+            await steps.create_listeners(undo, request)

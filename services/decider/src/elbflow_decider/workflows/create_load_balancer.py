@@ -29,7 +29,8 @@ class CreateLoadBalancer:
             undo.push(activities.create_load_balancer_rollback, key)
             await activities.admission_control(key, request.zones)
             profile, group = await steps.both(self._identity(undo, key), self._security_group(undo, key))
-            await steps.create_listeners(undo, key, request.ports)
+            listeners = workflows.ListenersInput(key, request.ports, certificates=request.certificates)
+            await steps.create_listeners(undo, listeners)
             await steps.enable_zones(undo, key, request.zones, profile, group)
             await activities.create_load_balancer_commit(key)
             undo.push(activities.stop_continuous_workflows, key)  # some may have been started by a failed attempt

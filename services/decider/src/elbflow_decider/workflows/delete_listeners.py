@@ -12,9 +12,13 @@ class DeleteLoadBalancerListeners:
     """The rows are gone already; this takes away what only they needed. Nothing is compensated."""
 
     async def run(self, request: workflows.ListenersInput) -> workflows.Outcome:
-        return await outcome.of(
-            steps.together(
-                activities.listener_revoke_certificates(request.key),
-                activities.listener_revoke_ingress(request.key, request.ports),
+        return await outcome.of(self._revoke(request))
+
+    async def _revoke(self, request: workflows.ListenersInput) -> None:
+        ingress = activities.listener_revoke_ingress
+        if request.certificates:
+            await steps.together(
+                activities.listener_revoke_certificates(request.key), ingress(request.key, request.ports)
             )
-        )
+        else:
+            await ingress(request.key, request.ports)

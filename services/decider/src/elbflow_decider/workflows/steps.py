@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from elbflow import flow
-from elbflow.contract import activities
+from elbflow.contract import activities, workflows
 from elbflow.contract.document import LoadBalancerKey
 
 A = TypeVar("A")
@@ -34,16 +34,20 @@ async def together(*steps: Awaitable[object]) -> None:
 # --- listeners (4.5) -----------------------------------------------------------------------------------------------
 
 
-async def create_listeners(undo: flow.Compensation, key: LoadBalancerKey, ports: tuple[int, ...]) -> None:
-    """Let the load balancer's VMs serve the listeners on ``ports``, whose rows exist."""
+async def create_listeners(undo: flow.Compensation, wanted: workflows.ListenersInput) -> None:
+    """Let the load balancer's VMs serve the wanted listeners, whose rows exist."""
+    key, ports = wanted.key, wanted.ports
     if not ports:
         return
-    await activities.listener_check_certificates(key, ports)
-    await together(
-        authorize_certificates(undo, key, ports),
-        _authorize_ingress(undo, key, ports),
-        activities.listener_default_health_check(key),
-    )
+    if wanted.certificates:
+        await activities.listener_check_certificates(key, ports)
+    steps: list[Awaitable[object]] = []
+    if wanted.certificates:
+        steps.append(authorize_certificates(undo, key, ports))
+    steps.append(_authorize_ingress(undo, key, ports))
+    if wanted.health_check:
+        steps.append(activities.listener_default_health_check(key))
+    await together(*steps)
 
 
 async def authorize_certificates(undo: flow.Compensation, key: LoadBalancerKey, ports: tuple[int, ...]) -> None:

@@ -2,10 +2,11 @@
 
 ::
 
-    round: look up VMs || per VM: { look up document ──> push ──> record proof }
+    round: look up VMs and documents ──> per VM: { push ──> record proof }
 
 A round begins at the start, on ``updateImmediately`` and every 15 minutes. A busy VM gets the newest document in its
-next turn; one that failed is tried again by itself, after a growing pause or with the next round.
+next turn; one that failed is tried again by itself, after a growing pause or with the next round, and so is one whose
+document is too large to travel with the others: they look up their own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from elbflow import flow
-from elbflow.contract import activities, vm_activities, workflows
+from elbflow.contract import activities, document, vm_activities, workflows
 from elbflow_decider.workflows import vm_line, vm_loops
 
 MOST_ROUNDS, MOST_EVENTS = 20, 1000  # A new run serves all VMs anew: better rarely, and replay is rare as well.
@@ -27,6 +28,7 @@ class UpdateLoadBalancer:
 
     def __init__(self) -> None:
         self._signals, self._rounds, self._pushes = (vm_loops.Counter() for _ in range(3))
+        self._documents: dict[str, document.LoadBalancerDocument] = {}
 
     @flow.signal(workflows.UPDATE_IMMEDIATELY)
     def update_immediately(self, generation: int) -> None:
@@ -34,17 +36,28 @@ class UpdateLoadBalancer:
 
     async def run(self, request: workflows.LoadBalancerInput) -> None:
         self._key = request.key
-        at_once = flow.patched("push-at-once")  # Executions begun earlier look up the VMs before they push.
+        # Executions begun earlier look up each document by itself, the first of them after the VMs.
+        together = flow.patched("look-up-together")
+        at_once = together or flow.patched("push-at-once")
         most_events = MOST_EVENTS if at_once else vm_loops.MOST_EVENTS
         async with vm_loops.VmLoops(self._serve) as loops:
             while self._rounds.value < MOST_ROUNDS and not loops.worn_out(most_events):
                 seen = self._signals.value
-                self._rounds.add(at_once)
-                loops.assign(await activities.lookup_vms(self._key))
-                self._rounds.add(not at_once)
+                if together:
+                    await self._look_up(loops)
+                else:
+                    self._rounds.add(at_once)
+                    loops.assign(await activities.lookup_vms(self._key))
+                    self._rounds.add(not at_once)
                 await self._signals.beyond(seen, REFRESH, or_when=lambda: loops.worn_out(most_events))
             await self._signals.beyond(seen, SETTLE, or_when=lambda: not self._pushes.value)
         raise flow.continue_as_new(request)
+
+    async def _look_up(self, loops: vm_loops.VmLoops) -> None:
+        zones = await activities.lookup_zones(self._key)
+        self._documents = {vm.instance_id: zone.document for zone in zones if zone.document for vm in zone.vms}
+        loops.assign(vm for zone in zones for vm in zone.vms)
+        self._rounds.add()
 
     async def _serve(self, vm: activities.ServingVm) -> None:
         line, tried = vm_line.VmLine(self._key, vm.instance_id, FIRST_PAUSE), 0
@@ -55,10 +68,11 @@ class UpdateLoadBalancer:
                 await self._push(line)
 
     async def _push(self, line: vm_line.VmLine) -> None:
-        document = await activities.lookup_document(self._key, line.instance_id)
-        if document is None:  # It went out of service since it was looked up.
+        wanted = self._documents.pop(line.instance_id, None)
+        wanted = wanted or await activities.lookup_document(self._key, line.instance_id)
+        if wanted is None:  # It went out of service since it was looked up.
             line.rested()
             return
         push = vm_activities.set_load_balancer.using(task_list=line.instance_id)
-        if (applied := await line.ask(push(document))) is not None:
+        if (applied := await line.ask(push(wanted))) is not None:
             await activities.record_applied(self._key, line.instance_id, applied)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ T = TypeVar("T")
 
 USER, ROLE = store.PrincipalKind.USER, store.PrincipalKind.ROLE
 QUOTAS = ("classic-load-balancers", "classic-listeners", "classic-registered-instances", "server-certificates")
+
+_STORE = "SQLAlchemy URL of the store; in ELBFLOW_STORE_URL others do not see its password (default: the stack's store)"
 
 
 def add_to(subparsers: commands.Subparsers) -> None:
@@ -104,7 +107,7 @@ def _action(
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--account", default=credentials.ACCOUNT, help="12 digits (default: %(default)s)")
-    parser.add_argument("--store", metavar="URL", help="SQLAlchemy URL of the store (default: that of the stack)")
+    parser.add_argument("--store", metavar="URL", help=_STORE)
     commands.add_data_dir(parser)
 
 
@@ -228,7 +231,7 @@ def _text(path: Path) -> str:
 
 
 def _on_store(arguments: argparse.Namespace, work: Callable[[store.Store], Awaitable[T]]) -> T:
-    url = arguments.store or stack_file.load_layout(arguments.data_dir).store_url
+    url = arguments.store or os.environ.get("ELBFLOW_STORE_URL") or stack_file.load_layout(arguments.data_dir).store_url
 
     async def run() -> T:
         async with store.Store(url) as db:

@@ -25,6 +25,8 @@ _ANSWER_S = 10.0
 _SOCKET_S = 2.0
 _ATTEMPTS_S = (1.0, 2.0, 4.0, 8.0)
 _POLL_S = 0.005
+_RELOAD_LOOKS_S = (0.02, 0.01)
+"""When to look for the new worker: first, and then again and again. A master that is asked works the slower."""
 _TERMINATE_S = 2.0
 _SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -161,8 +163,10 @@ class Master:
 
     async def _loaded(self, tag: str, before: running.Processes, patience_s: float) -> running.Processes | None:
         deadline = self._clock.monotonic() + patience_s
+        pause_s, later_s = _RELOAD_LOOKS_S
         while self._clock.monotonic() < deadline:
-            await self._clock.sleep(_POLL_S)
+            await self._clock.sleep(pause_s)
+            pause_s = later_s
             found = await self.adopt()
             if found is None:
                 continue

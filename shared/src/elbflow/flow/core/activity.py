@@ -26,13 +26,13 @@ _WORTH_RETRYING = ("OPEN_ACTIVITIES_LIMIT_EXCEEDED", "ACTIVITY_CREATION_RATE_EXC
 class Activity:
     """``outcome`` gets the encoded result or an :class:`errors.ActivityError`; cancelled means: it was, as asked."""
 
-    def __init__(self, instance: Instance, name: str, attributes: swf.Attributes) -> None:
+    def __init__(self, instance: Instance, name: str, attributes: swf.Attributes, at: str) -> None:
         self.outcome: asyncio.Future[str | None] = instance.loop.create_future()
         self._name = name
         self._id = attributes["activityId"]
         self._outbox = instance.outbox
         self._cancelling = False
-        self._command = instance.ask(swf.Decision("ScheduleActivityTask", attributes), self)
+        self._command = instance.ask(swf.Decision("ScheduleActivityTask", attributes), self, at)
 
     def cancel(self, *, ask: bool = True) -> None:
         """Drop the activity if SWF does not know it yet; else have it cancelled, unless ``ask`` is false."""
@@ -45,12 +45,13 @@ class Activity:
 
     def news(self, event: swf.HistoryEvent) -> bool:
         """Take an event about this activity; False, for it was the last one."""
+        if self.outcome.done():
+            return False  # nobody waits any more
+        if event.type == "ActivityTaskCompleted":
+            self.outcome.set_result(text(event, "result"))
+            return False
         name, details = self._name, text(event, "details")
         match event.type:
-            case _ if self.outcome.done():
-                pass  # nobody waits any more
-            case "ActivityTaskCompleted":
-                self.outcome.set_result(text(event, "result"))
             case "ActivityTaskFailed":
                 self.outcome.set_exception(failures.decode(name, text(event, "reason"), details))
             case "ActivityTaskTimedOut":

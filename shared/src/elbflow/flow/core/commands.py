@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from elbflow import swf
 from elbflow.flow import errors, limits, location
@@ -20,22 +20,23 @@ MOST_BYTES = 600_000
 MOST_MARKER_BYTES = 300_000
 """The same for the markers of one completion, which come on top: they are never split."""
 
-Recorded = Callable[[swf.HistoryEvent], None] | None
+
+class Entity(Protocol):
+    """What SWF was asked for and tells about later. ``news`` takes an event and says whether more are to come."""
+
+    def news(self, event: swf.HistoryEvent) -> bool: ...
 
 
 @dataclass(eq=False, slots=True)
 class Command:
-    """A decision on its way to SWF. ``recorded`` is called with the event that history answered it with."""
+    """A decision on its way to SWF. ``entity`` is what hears of the event that history answers it with."""
 
     decision: swf.Decision
     location: str
-    recorded: Recorded = None
+    entity: Entity | None = None
+    is_marker: bool = False
     sent: bool = False
     lasting: bool = False
-
-    @property
-    def is_marker(self) -> bool:
-        return self.decision.type == "RecordMarker"
 
     def weight(self) -> int:
         text = self._text()
@@ -62,12 +63,13 @@ class Outbox:
         return len(self._waiting)
 
     def add(
-        self, decision: swf.Decision, recorded: Recorded = None, at: str | None = None, counts: bool = True
+        self, decision: swf.Decision, entity: Entity | None = None, at: str | None = None, counts: bool = True
     ) -> Command:
         """Ask for ``decision``; a marker ``counts`` among those whose bytes are limited. Raises PayloadTooLarge."""
         limits.check(decision.attributes)
-        command = Command(decision, location.here() if at is None else at, recorded)
-        if command.is_marker and counts:
+        is_marker = decision.type == "RecordMarker"
+        command = Command(decision, location.here() if at is None else at, entity, is_marker)
+        if is_marker and counts:
             size = self._marker_bytes + command.weight()
             if size > MOST_MARKER_BYTES:
                 raise errors.PayloadTooLarge.of("markers of one decision", size, MOST_MARKER_BYTES)

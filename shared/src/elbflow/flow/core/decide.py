@@ -71,9 +71,8 @@ class Run:
             raise Unfit(f"events after {self.started_id} are missing")
         seen = self.started_id
         with self.instance.loop.entered():
-            for event in events:
-                if event.id > seen and (ended := self._cutter.feed(event)) is not None:
-                    self._repeat(self.instance, ended)
+            for ended in self._cutter.feed([event for event in events if event.id > seen]):
+                self._repeat(self.instance, ended)
             return self._answer(self.instance)
 
     def close(self) -> None:
@@ -91,7 +90,7 @@ class Run:
         else:
             patch = histories.PATCH_MARKER  # a patch is asked for once: replay does not ask again
             told = [command for command in given if command.decision.attributes.get("markerName") != patch]
-            matching.match(told, batch, lambda: "")
+            matching.match(told, batch, instance.entities, lambda: "")
 
     def _answer(self, instance: Instance) -> Decided:
         batch = self._cutter.open

@@ -18,6 +18,8 @@ from elbflow import swf
 from elbflow.flow.core import forms
 
 PATCH_MARKER = "elbflow.patched"
+_MARKED = ("MarkerRecorded", "RecordMarkerFailed")
+_OF_DECISIONS = frozenset(f"DecisionTask{step}" for step in ("Scheduled", "Started", "TimedOut", "Completed"))
 
 
 @dataclass(slots=True)
@@ -43,27 +45,18 @@ class Cutter:
     inbox: list[swf.HistoryEvent] = field(default_factory=list)
     open: Batch | None = None
 
-    def feed(self, event: swf.HistoryEvent) -> Batch | None:
-        """Take one more event; the decision that ended with it, if one did."""
-        ended = None
-        match event.type:
-            case "DecisionTaskStarted":
-                if self.open is not None and self.open.recorded is not None:
-                    ended = self.finish()
-                elif self.open is not None:  # started again without a word about the first time
-                    self.inbox = self.open.news + self.inbox
-                self.open, self.inbox = Batch(event, self.inbox), []
-            case "DecisionTaskTimedOut":
-                if self.open is not None and event.attributes.get("startedEventId") == self.open.started.id:
-                    self.inbox, self.open = self.open.news + self.inbox, None
-            case "DecisionTaskCompleted":
-                if self.open is not None:
-                    self.open.recorded, self.open.completed_id = [], event.id
-            case "DecisionTaskScheduled":
-                pass
-            case _:
-                self._sort(event)
-        return ended
+    def feed(self, events: Iterable[swf.HistoryEvent]) -> Iterator[Batch]:
+        """Take more events; the decisions that end with them."""
+        for event in events:
+            kind = event.type
+            if kind in forms.ANSWERS:
+                self._record(event)
+            elif kind not in _OF_DECISIONS:
+                if kind in forms.REFUSALS and not event.attributes.get("initiatedEventId"):
+                    self._record(event)
+                self.inbox.append(event)
+            elif (ended := self._turn(event)) is not None:
+                yield ended
 
     def finish(self) -> Batch | None:
         """The open decision, unless it never happened."""
@@ -73,35 +66,46 @@ class Cutter:
             return None
         return batch
 
-    def _sort(self, event: swf.HistoryEvent) -> None:
-        batch = self.open
-        refusal = event.type in forms.REFUSALS and not event.attributes.get("initiatedEventId")
-        if (
-            (refusal or event.type in forms.ANSWERS)
-            and batch is not None
-            and batch.recorded is not None
-            and event.attributes.get("decisionTaskCompletedEventId") == batch.completed_id
-        ):
+    def _turn(self, event: swf.HistoryEvent) -> Batch | None:
+        """From one decision task to the next; the decision that ended with it, if one did."""
+        ended, batch = None, self.open
+        match event.type:
+            case "DecisionTaskStarted":
+                if batch is not None and batch.recorded is not None:
+                    ended = self.finish()
+                elif batch is not None:  # started again without a word about the first time
+                    self.inbox = batch.news + self.inbox
+                self.open, self.inbox = Batch(event, self.inbox), []
+            case "DecisionTaskTimedOut":
+                if batch is not None and event.attributes.get("startedEventId") == batch.started.id:
+                    self.inbox, self.open = batch.news + self.inbox, None
+            case "DecisionTaskCompleted":
+                if batch is not None:
+                    batch.recorded, batch.completed_id = [], event.id
+        return ended
+
+    def _record(self, event: swf.HistoryEvent) -> None:
+        batch, decided = self.open, event.attributes.get("decisionTaskCompletedEventId")
+        if batch is not None and batch.recorded is not None and decided == batch.completed_id:
             batch.recorded.append(event)
-        if event.type not in forms.ANSWERS:
-            self.inbox.append(event)
 
 
 def batches(events: Iterable[swf.HistoryEvent]) -> Iterator[Batch]:
     """The decisions of a history, oldest first. The last one is unanswered when the history ends with its start."""
     cutter = Cutter()
-    yield from filter(None, map(cutter.feed, events))
+    yield from cutter.feed(events)
     if (last := cutter.finish()) is not None:
         yield last
 
 
 def patches(events: Iterable[swf.HistoryEvent]) -> frozenset[str]:
     """Names of the patches that a history has recorded anywhere."""
-    return frozenset(str(event.attributes.get("details")) for event in events if is_patch(event))
+    marked = [event for event in events if event.type in _MARKED]
+    return frozenset(str(event.attributes.get("details")) for event in marked if is_patch(event))
 
 
 def is_patch(event: swf.HistoryEvent) -> bool:
-    return event.type in ("MarkerRecorded", "RecordMarkerFailed") and event.attributes.get("markerName") == PATCH_MARKER
+    return event.type in _MARKED and event.attributes.get("markerName") == PATCH_MARKER
 
 
 def text(event: swf.HistoryEvent, name: str) -> str | None:

@@ -26,15 +26,19 @@ ContinueAsNewWorkflowExecution: WorkflowExecutionContinuedAsNew WorkflowExecutio
 
 
 class Form(NamedTuple):
-    """``success`` events record a decision. ``names`` tell the entity; a refusal does not repeat ``attributes``."""
+    """``success`` events record a decision and repeat its ``attributes``; a refusal only ``names``, the entity's."""
 
     success: list[str]
     names: list[str]
     attributes: list[str]
 
 
+def _form(success: str, names: str, others: str) -> Form:
+    return Form(success.split(), names.split(), f"{names} {others}".split())
+
+
 _ROWS = (row.split(":") for row in _TABLE.strip().splitlines())
-FORMS = {decision: Form(*(words.split() for words in columns)) for decision, *columns in _ROWS}
+FORMS = {decision: _form(*columns) for decision, *columns in _ROWS}
 """By decision type. Whatever a decision is, its refusal is the event of its name and ``Failed``."""
 
 ANSWERS = frozenset(event for form in FORMS.values() for event in form.success)

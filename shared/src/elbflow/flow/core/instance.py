@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sized
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from elbflow import errors as roots
 from elbflow import swf
@@ -23,12 +23,6 @@ from elbflow.flow.core.timer import Timer
 
 if TYPE_CHECKING:
     from elbflow.flow.definition import WorkflowDefinition
-
-
-class Entity(Protocol):
-    """What SWF was asked for and tells about later. ``news`` takes an event and says whether more are to come."""
-
-    def news(self, event: swf.HistoryEvent) -> bool: ...
 
 
 class Instance:
@@ -48,7 +42,7 @@ class Instance:
         self.main: asyncio.Task[Any] | None = None
         self.outbox = commands.Outbox()
         self.markers = Markers(self.outbox, patches)
-        self.entities: dict[int, Entity] = {}
+        self.entities: dict[int, commands.Entity] = {}
         """Activities, children and requests by the event that recorded them."""
         self.timers: dict[str, Timer] = {}
         self.unfinished = 0
@@ -73,7 +67,7 @@ class Instance:
     # --- fed by decide -----------------------------------------------------------------------------------------
 
     def advance(self, batch: events.Batch) -> tuple[commands.Command, ...]:
-        """Carry the workflow through one decision and return the commands it gives.
+        """Carry the workflow, whose loop is entered, through one decision and return the commands it gives.
 
         A recorded decision is held against the record. Raises :class:`errors.NonDeterminism`, or another defect of
         the workflow's code; the instance is of no use afterwards.
@@ -85,19 +79,17 @@ class Instance:
         if self.close_retry_refused:
             self._close_again()
         try:
-            with self.loop.entered():
-                for event in batch.news:
-                    news.apply(self, event)
-                self._settle()
-                self._end()
-                self._publish()
+            news.apply(self, batch.news)
+            self._settle()
+            self._end()
+            self._publish()
         except roots.Defect:
             raise
         except Exception as error:
             raise failures.defect(error) from error
         taken = self.outbox.take()
         if self.replaying:
-            matching.match(taken, batch, self._whereabouts)
+            matching.match(taken, batch, self.entities, self._whereabouts)
         return taken
 
     def close(self) -> None:
@@ -140,13 +132,9 @@ class Instance:
 
     # --- asked by workflow code --------------------------------------------------------------------------------
 
-    def ask(self, decision: swf.Decision, entity: Entity) -> commands.Command:
+    def ask(self, decision: swf.Decision, entity: commands.Entity, at: str | None = None) -> commands.Command:
         """Ask for ``decision``; what history says about it from then on is news to ``entity``."""
-
-        def recorded(event: swf.HistoryEvent) -> None:
-            self.entities[event.id] = entity
-
-        return self.outbox.add(decision, recorded)
+        return self.outbox.add(decision, entity, at)
 
     def concerns_others(self) -> bool:
         """Whether other executions are still to hear of something; what that waits for brings a decision."""

@@ -15,7 +15,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
-from elbflow.flow import errors, ordering, refusals
+from elbflow.flow import counting, errors, ordering, refusals
 from elbflow.flow.core.timer import Timer
 
 if TYPE_CHECKING:
@@ -30,25 +30,19 @@ MOST_TURNS = 200_000
 """Callbacks one decision may run before it counts as a busy loop."""
 
 
-class Task(asyncio.Task[T]):
+class Task(counting.Task[T]):
     """A task that hashes by its creation number: sets of tasks iterate alike in every replay."""
 
     _number: int | None = None
 
-    def __init__(self, coro: Coro[T], number: int, **options: Any) -> None:
-        super().__init__(coro, **options)  # enters it into asyncio's set of all tasks, where equal hashes would crowd
-        self._number = number
-
-    def __hash__(self) -> int:
-        return super().__hash__() if self._number is None else self._number
+    def __hash__(self) -> int:  # without a number yet, it enters asyncio's set of all tasks: there numbers would crowd
+        return object.__hash__(self) if self._number is None else self._number
 
 
 class Future(asyncio.Future[T]):
     """A future that hashes by its creation number."""
 
-    def __init__(self, number: int, loop: asyncio.AbstractEventLoop) -> None:
-        self._number = number
-        super().__init__(loop=loop)
+    _number = 0
 
     def __hash__(self) -> int:
         return self._number
@@ -76,11 +70,8 @@ class Loop(asyncio.AbstractEventLoop):
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
-        """Be the running loop inside the block, whoever was it before. Entered again inside, it costs nothing."""
+        """Be the running loop inside the block, whoever was it before."""
         outer = asyncio._get_running_loop()
-        if outer is self:
-            yield
-            return
         hooks = sys.get_asyncgen_hooks()
         asyncio._set_running_loop(self)
         sys.set_asyncgen_hooks(None, self._finalize)
@@ -97,15 +88,16 @@ class Loop(asyncio.AbstractEventLoop):
 
     def run_ready(self, finished: Callable[[], bool]) -> None:
         """Run callbacks until none is ready or ``finished``. Raises WorkflowDefect for a loop that never rests."""
-        turns = 0
+        ready = self._ready
         try:
-            while self._ready and not finished():
-                handle = self._ready.popleft()
+            for _ in range(MOST_TURNS + 1):
+                if not ready or finished():
+                    break
+                handle = ready.popleft()
                 if not handle._cancelled:
                     handle._run()
-                turns += 1
-                if turns > MOST_TURNS:
-                    raise errors.WorkflowDefect(f"the workflow does not come to rest within {MOST_TURNS} callbacks")
+            else:
+                raise errors.WorkflowDefect(f"the workflow does not come to rest within {MOST_TURNS} callbacks")
         except SystemExit as error:  # it would end the worker's process
             raise errors.WorkflowDefect("workflow code called sys.exit(): return from run() instead") from error
         if len(self._tasks) > self._most_tasks:  # not each time: a workflow may have thousands of open ones
@@ -189,7 +181,9 @@ class Loop(asyncio.AbstractEventLoop):
             handle.timer.cancel()
 
     def create_future(self) -> asyncio.Future[Any]:
-        return Future(next(self._future_numbers), self)
+        future: Future[Any] = Future(loop=self)
+        future._number = next(self._future_numbers)
+        return future
 
     def create_task(
         self, coro: Coro[T], *, name: object = None, context: Context = None, **options: Any
@@ -197,7 +191,8 @@ class Loop(asyncio.AbstractEventLoop):
         ordering.refuse_disorder(self)
         number = next(self._task_numbers)  # not that of futures: their count differs between versions of asyncio
         called = f"task-{number}" if name is None else str(name)
-        task = Task(coro, number, loop=self, name=called, context=context, **options)
+        task = Task(coro, loop=self, name=called, context=context, **options)
+        task._number = number
         self._tasks.append(task)
         return task
 

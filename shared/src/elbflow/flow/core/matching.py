@@ -12,10 +12,16 @@ from elbflow.flow.core import commands, events, forms
 _PAYLOADS = ("input", "result", "details")
 
 
-def match(replayed: Sequence[commands.Command], batch: events.Batch, where: Callable[[], str]) -> None:
-    """Pair each replayed command with the event that recorded it. Raises :class:`errors.NonDeterminism`.
+def match(
+    replayed: Sequence[commands.Command],
+    batch: events.Batch,
+    entities: dict[int, commands.Entity],
+    where: Callable[[], str],
+) -> None:
+    """Pair each replayed command with the event that recorded it, under whose id its entity goes into ``entities``.
 
-    ``where`` gives the source line at which the workflow waits now, for the case that it asked for less than recorded.
+    Raises :class:`errors.NonDeterminism`. ``where`` gives the source line at which the workflow waits now, for the
+    case that it asked for less than recorded.
     """
     recorded = [event for event in batch.recorded or () if not events.is_patch(event)]
     for index, (command, event) in enumerate(itertools.zip_longest(replayed, recorded)):
@@ -24,24 +30,23 @@ def match(replayed: Sequence[commands.Command], batch: events.Batch, where: Call
             asked = [command.decision for command in replayed]
             between = f"{batch.started.id}..{batch.completed_id}"
             raise errors.NonDeterminism(difference.shown(recorded, asked, index, between, line))
-        if command.recorded is not None:
-            command.recorded(event)
+        if command.entity is not None:
+            entities[event.id], command.entity = command.entity, None  # no circle of references: memory is free at once
 
 
 def _same(decision: swf.Decision, event: swf.HistoryEvent) -> bool:
     form = forms.FORMS[decision.type]
     if event.type in form.success:
         foreign = decision.type == "ContinueAsNewWorkflowExecution" and event.type == "WorkflowExecutionCompleted"
-        compared = [] if foreign else form.names + form.attributes
+        compared = [] if foreign else form.attributes
     elif event.type == f"{decision.type}Failed":
         compared = form.names
     else:
         return False
-    for name in compared:
-        replayed, recorded = decision.attributes.get(name), event.attributes.get(name)
-        if replayed != recorded and not _alike(name, replayed, recorded):
-            return False
-    return True
+    asked, found = decision.attributes.get, event.attributes.get
+    if list(map(asked, compared)) == list(map(found, compared)):
+        return True
+    return all(asked(name) == found(name) or _alike(name, asked(name), found(name)) for name in compared)
 
 
 def _alike(name: str, replayed: swf.Json, recorded: swf.Json) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from elbflow import swf
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from elbflow.flow.core.instance import Instance
 
 
-def apply(instance: Instance, event: swf.HistoryEvent) -> None:
-    """Let ``instance`` know of ``event``. Futures are resolved and signal methods called; nothing awaited runs yet."""
-    handler = HANDLERS.get(event.type)
-    if handler is not None:
-        handler(instance, event)
+def apply(instance: Instance, events: Iterable[swf.HistoryEvent]) -> None:
+    """Let ``instance`` know of ``events``. Futures are resolved and signal methods called; nothing awaited runs yet."""
+    for event in events:
+        if (handler := HANDLERS.get(event.type)) is not None:
+            handler(instance, event)
 
 
 def _signaled(instance: Instance, event: swf.HistoryEvent) -> None:

@@ -42,8 +42,9 @@ class Decider:
             self._replay()
 
     def close(self) -> None:
-        """Unwind the workflow without effect."""
-        self._live.close()
+        """Unwind the workflow without effect; its cleanup is guarded as all workflow code."""
+        with debugging.passed_over(), guards.guarded():
+            self._live.close()
 
     def _decide(self, history: tuple[swf.HistoryEvent, ...]) -> None:
         with debugging.breakpoints(), guards.guarded():

@@ -1,8 +1,8 @@
-"""A cheaper way through aiobotocore: own signatures, own pools, orjson; same credentials, same errors."""
+"""A cheaper way than through aiobotocore's layers: same credentials, requests, answers and errors."""
 
 from __future__ import annotations
 
 from elbflow.swf.fast.sending import Pool
-from elbflow.swf.fast.setup import accelerated
+from elbflow.swf.fast.setup import Way, accelerated
 
-__all__ = ["Pool", "accelerated"]
+__all__ = ["Pool", "Way", "accelerated"]

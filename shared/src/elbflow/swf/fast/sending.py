@@ -22,8 +22,6 @@ from elbflow.swf.fast.answers import Reply
 from elbflow.swf.parking import current_line
 
 SocketFactory = Callable[[tuple[Any, ...]], socket]
-# The request brings its own.
-_OWN_HEADERS = ("User-Agent", "Content-Type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +43,18 @@ class Sender:
         self._session = session
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """The whole answer. Raises botocore's exceptions; cancelled, it closes the connection."""
+        """The whole answer. Raises botocore's exceptions; cancelled, it closes the connection.
+
+        ``headers`` name the user agent and the body's type, or aiohttp's own go out.
+        """
         try:
             # A redirect would take the signed request, its token and the body to whoever is named there.
-            async with self._session.request(
+            response = await self._session.request(
                 method, _parsed(url), data=body, headers=headers, allow_redirects=False
-            ) as response:
-                content = await response.read()
+            )
+            content = await response.read()  # closes the connection when it fails, else gives it back
+            if not response.closed:
+                response.close()  # a peer that wants to speak another protocol
             answered = {name.decode().lower(): value.decode() for name, value in response.raw_headers}
         except Exception as error:
             raise broken.as_botocore(error, url) from error
@@ -75,7 +78,6 @@ async def open_sender(pool: Pool, context: ssl.SSLContext | None) -> AsyncIterat
         connector=connector,
         timeout=timeout,
         headers=headers,
-        skip_auto_headers=_OWN_HEADERS,
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
         yield Sender(session)

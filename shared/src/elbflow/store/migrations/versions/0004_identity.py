@@ -79,3 +79,4 @@ def _identities() -> None:
             op.f("fk_access_keys_principal"), "principals", ["principal"], ["arn"], ondelete="CASCADE"
         )
         keys.create_index(op.f("ix_access_keys_principal"), ["principal"])
+        keys.create_index(op.f("ix_access_keys_expires_at"), ["expires_at"])
