@@ -52,7 +52,7 @@ test: setup-tests ## All tests; for one of them: .venv/bin/pytest tests/unit/ser
 	done; \
 	exit $$status
 
-bench: setup ## How fast it is, beside others and beside the limits (over half an hour; SUITE=engine, polling or flow: a part of it)
+bench: setup ## How fast it is, beside others and beside the limits (about an hour; SUITE=engine, polling, flow or data-plane: a part of it)
 	$(BIN)/python -m tests.bench.everything $(if $(SUITE),--suite $(SUITE)) $(if $(RESULTS),--results $(RESULTS))
 
 bench-idle: setup ## What an idle load balancer costs, in SWF calls, CPU and memory (about 6 minutes)
@@ -61,10 +61,12 @@ bench-idle: setup ## What an idle load balancer costs, in SWF calls, CPU and mem
 scale: setup ## 10, 50 and 300 load balancers of two VMs under change (about 25 minutes; SIZES=10,50: the short form)
 	$(BIN)/python -m tests.scale.load_balancers $(if $(SIZES),--sizes $(SIZES)) $(if $(RESULTS),--results $(RESULTS))
 
-soak: setup ## Polls, engine and wire under faults for hours; SECONDS_EACH=60 is a short one
+soak: setup ## Polls, engine and wire under faults for hours (SECONDS_EACH=60: a short one), the data plane under change
 	$(BIN)/python -m tests.soak.polling_invariants --seconds $(SECONDS_EACH)
 	$(BIN)/python -m tests.soak.engine_fuzz --seconds $(SECONDS_EACH)
 	$(BIN)/python -m tests.soak.engine_kill --kills 100
+	$(BIN)/python -m tests.soak.bursts --bursts 1000
+	$(BIN)/python -m tests.soak.data_plane
 
 clean: ## Remove .venv, caches and build output; keeps data
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist .coverage*

@@ -33,7 +33,7 @@ from tests.bench import engine_figures as figures
 from tests.bench import engine_peers
 from tests.scale import backends
 
-from elbflow import clock, flow, polling, swf
+from elbflow import flow, polling, swf
 from elbflow.contract import document, names, vm_activities
 from elbflow_agent import running
 
@@ -44,6 +44,7 @@ INTERVAL_S = 30
 SETTLE_S = 40.0
 PAIR = 2
 EVENTS = 1500
+IDENTITY = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_EC2_METADATA_DISABLED": "true"}
 _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -62,10 +63,22 @@ WATCH = flow.WorkflowSignature("watch", "1.0", str, type(None), execution_timeou
 MEASURE = flow.WorkflowSignature("measure", "1.0", str, type(None), execution_timeout=_DAY, decision_timeout=_MINUTE)
 
 
+_waiting: dict[tuple[str, int], asyncio.Future[document.Applied]] = {}
+
+
+def _tell_waiting(key: tuple[str, int], applied: document.Applied) -> None:
+    """The decider is this process, so nobody need ask the engine again and again whether the workflow has ended."""
+    future = _waiting.pop(key, None)
+    if future is not None:
+        future.get_loop().call_soon_threadsafe(future.set_result, applied)
+
+
 @flow.workflow(PUSH)
 class PushDocument:
     async def run(self, request: Push) -> document.Applied:
-        return await vm_activities.set_load_balancer.using(task_list=request.vm)(request.document)
+        applied = await vm_activities.set_load_balancer.using(task_list=request.vm)(request.document)
+        _tell_waiting((request.vm, request.document.generation), applied)
+        return applied
 
 
 @flow.workflow(WATCH)
@@ -136,12 +149,19 @@ class Bench:
             document.HealthCheck(f"HTTP:{backends.PORT}/", interval_s, 2, 2, 2),
         )
 
+    def next_generation(self) -> int:
+        """Of the next document of any VM."""
+        self._generation += 1
+        return self._generation
+
     async def push(self, vm: str, wanted: document.LoadBalancerDocument) -> float:
         began = time.monotonic()
         workflow_id = f"push-{vm}-{wanted.generation}"
-        run_id = await self.workflows.start(PUSH, workflow_id, Push(vm, wanted))
-        execution = swf.Execution(workflow_id, run_id)
-        applied = await self.workflows.result(PUSH, execution, deadline_s=60, clock=clock.SystemClock())
+        landed = asyncio.get_running_loop().create_future()
+        _waiting[vm, wanted.generation] = landed
+        await self.workflows.start(PUSH, workflow_id, Push(vm, wanted))
+        async with asyncio.timeout(60):
+            applied: document.Applied = await landed
         assert applied.generation == wanted.generation
         assert not applied.problems, applied
         return time.monotonic() - began
@@ -156,9 +176,9 @@ class Bench:
             for number in range(count):
                 turn, place = divmod(number, chosen)
                 kind = kinds[(place + turn // 2) % len(kinds)] if turn % 2 == 0 else ""
-                self._generation += 1
+                generation = self.next_generation()
                 for vm in picked[place]:
-                    group.create_task(self.push(vm, self.wanted(vm, self._generation, kind)))
+                    group.create_task(self.push(vm, self.wanted(vm, generation, kind)))
                 await asyncio.sleep(max(0.0, began + (number + 1) / rate - time.monotonic()))
         assert loop.is_running()
 
@@ -185,8 +205,7 @@ async def bench() -> AsyncIterator[Bench]:
     """Start everything; nothing is left running."""
     directory = Path(tempfile.mkdtemp(prefix="elb", dir="/tmp"))
     network = f"127.{random.randrange(100, 250)}.0.0/16"
-    identity = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_EC2_METADATA_DISABLED": "true"}
-    os.environ.update(identity)
+    os.environ.update(IDENTITY)
     (directory / "token").touch(0o600)
     (directory / "token").write_text(TOKEN)
     try:

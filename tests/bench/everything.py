@@ -1,8 +1,9 @@
 """Every benchmark, one after the other, and one table of all figures at the end.
 
-python -m tests.bench.everything                     (over half an hour)
+python -m tests.bench.everything                     (about an hour)
 python -m tests.bench.everything --suite polling     (what the long polls cost; a good quarter of an hour)
 python -m tests.bench.everything --suite flow        (replay and cached workflows; SIMPLEFLOW_VENV, BOTOFLOW_VENV)
+python -m tests.bench.everything --suite data-plane  (traffic, changes, pushes, density; about 25 minutes)
 python -m tests.bench.everything --results DIR       (also keeps the points of the curves: see tests.bench.charts)
 python -m tests.bench.everything --quick             (shows that they run)
 """
@@ -42,8 +43,9 @@ POLLING = (
     "polling_disconnects",
 )
 FLOW = ("flow_replay", "flow_decisions", "flow_memory")
-SUITES = {"engine": ENGINE, "polling": POLLING, "flow": FLOW}
-MODULES = (*ENGINE, *POLLING, *FLOW)
+DATA_PLANE = ("data_plane_traffic", "data_plane_changes", "data_plane_push", "data_plane_density")
+SUITES = {"engine": ENGINE, "polling": POLLING, "flow": FLOW, "data-plane": DATA_PLANE}
+MODULES = (*ENGINE, *POLLING, *FLOW, *DATA_PLANE)
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -14,7 +15,11 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.e2e.stacks import SCRIPTS, RunningStack
+from tests.e2e import tls
+from tests.e2e.stacks import SCRIPTS, RunningStack, eventually, until
+from tests.unit.api.iam.conftest import issue
+
+from elbflow_standalone import aws
 
 
 def test_ready_file_says_where_everything_is_and_is_private(stack: RunningStack) -> None:
@@ -96,3 +101,78 @@ def test_polling_explains_the_lanes_of_all_services(stack: RunningStack) -> None
     assert (lane["lane_class"], own["lane_class"]) == ("decider", "decider-sticky")
     assert views["activities"]["scheduler"]["endpoint_open"] is True
     assert "polls/s" in stack.run("polling", "--list", lane["task_list"]["name"]).stdout
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("may_block")
+async def test_certificates_are_exchanged_without_a_failed_request(stack: RunningStack) -> None:
+    """Uploaded by boto3 and served over TLS; another one, a new name and a new content for it fail no request."""
+    authority, iam, elb = issue("authority"), aws.client(stack.where, "iam"), stack.elb()
+    first, second = [await asyncio.to_thread(tls.upload, iam, name, authority) for name in ("one", "two")]
+    backend = await asyncio.to_thread(stack.add_instance, "i-secure", 3)
+    await backend.start()
+    try:
+        await asyncio.to_thread(_create_https, elb, first)
+        await asyncio.to_thread(stack.in_service, "secure", "i-secure")
+        address, _ = await asyncio.to_thread(stack.wait_served, "secure")
+        async with tls.clients(address, 8443, authority) as seen:
+            await until(lambda: seen.answers["one"] > 20, 20, "answers over TLS")
+            change = {"LoadBalancerName": "secure", "LoadBalancerPort": 8443, "SSLCertificateId": second}
+            await asyncio.to_thread(elb.set_load_balancer_listener_ssl_certificate, **change)
+            await until(lambda: seen.answers["two"] > 20, 20, "answers with the other certificate")
+            renamed = {"ServerCertificateName": "two", "NewServerCertificateName": "renamed"}
+            await asyncio.to_thread(iam.update_server_certificate, **renamed)
+            await asyncio.to_thread(stack.wait_served, "secure")
+            await tls.replace_content(stack, second.replace("/two", "/renamed"), "three", authority)
+            await until(lambda: seen.answers["three"] > 20, 20, "answers with the new content")
+        assert not seen.failures
+        assert set(seen.answers) == {"one", "two", "three"}
+        assert await asyncio.to_thread(tls.with_private_keys, stack.data_dir, stack.where.run_dir) == []
+    finally:
+        await backend.stop()
+        await asyncio.to_thread(elb.delete_load_balancer, LoadBalancerName="secure")
+
+
+def _create_https(elb: aws.Client, certificate: str) -> None:
+    listener = {"Protocol": "HTTPS", "LoadBalancerPort": 8443, "InstanceProtocol": "HTTP", "InstancePort": 8000}
+    listener["SSLCertificateId"] = certificate
+    elb.create_load_balancer(LoadBalancerName="secure", Listeners=[listener], AvailabilityZones=["local-1a"])
+    check = {"Target": "HTTP:8000/", "Interval": 5, "Timeout": 2, "UnhealthyThreshold": 2, "HealthyThreshold": 2}
+    elb.configure_health_check(LoadBalancerName="secure", HealthCheck=check)
+    elb.register_instances_with_load_balancer(LoadBalancerName="secure", Instances=[{"InstanceId": "i-secure"}])
+
+
+def access_log(stack: RunningStack, name: str, *, enabled: bool) -> None:
+    chosen: dict[str, object] = {"Enabled": enabled}
+    if enabled:
+        chosen |= {"S3BucketName": "my-logs", "S3BucketPrefix": "web", "EmitInterval": 5}
+    stack.elb().modify_load_balancer_attributes(LoadBalancerName=name, LoadBalancerAttributes={"AccessLog": chosen})
+
+
+def test_access_logs_are_enabled_filled_and_flushed(stack: RunningStack) -> None:
+    stack.create("logged")
+    access_log(stack, "logged", enabled=True)
+    address, (port,) = stack.wait_served("logged")
+    bucket = stack.where.access_log_dir / "my-logs" / "web" / "AWSLogs"
+    (test_file,) = bucket.glob("*/ELBAccessLogTestFile")
+    account = test_file.parent.name
+    for number in range(3):
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            urllib.request.urlopen(f"http://{address}:{port}/page-{number}", timeout=5)
+    access_log(stack, "logged", enabled=False)
+    objects: list[Path] = []
+
+    def stored() -> bool:
+        objects[:] = (bucket / account / "elasticloadbalancing").rglob("*.log")
+        return bool(objects)
+
+    eventually(stored, 10, "a log object")
+    (stored_object,) = objects
+    assert stored_object.name.startswith(f"{account}_elasticloadbalancing_")
+    assert "_logged_" in stored_object.name
+    lines = stored_object.read_text().splitlines()
+    assert [line.split('"')[1] for line in lines] == [
+        f"GET http://{address}:{port}/page-{number} HTTP/1.1" for number in range(3)
+    ]
+    assert all(" - -1 -1 -1 503 0 0 0 " in line for line in lines)
+    stack.elb().delete_load_balancer(LoadBalancerName="logged")

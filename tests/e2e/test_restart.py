@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from typing import Any
 
 import pytest
 from tests.e2e.stacks import RunningStack
@@ -32,6 +34,16 @@ async def test_load_balancers_come_back_and_serve_after_a_restart(stack: Running
         tally = await traffic.send(address, 8080, clients=2, requests_each=10)
         assert tally.failures == []
         assert tally.by_backend["i-lasting"] == 20
+        assert await asyncio.to_thread(_planned, stack) == []
+        planned = await asyncio.to_thread(_planned, stack, "--deregister", "i-lasting", "--idle-timeout", "90")
+        assert {step["means"] for step in planned} == {"reload"}
+        assert planned[0]["what"] == "idle timeout 60 s becomes 90 s"
     finally:
         await backend.stop()
         await asyncio.to_thread(stack.elb().delete_load_balancer, LoadBalancerName="lasting")
+
+
+def _planned(stack: RunningStack, *words: str) -> list[dict[str, Any]]:
+    """Steps that the load balancer's one VM would make."""
+    (vm,) = json.loads(stack.run("plan", "lasting", *words, "--json").stdout)
+    return list(vm["steps"])

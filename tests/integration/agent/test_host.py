@@ -15,6 +15,7 @@ from pathlib import Path
 
 import aiohttp
 import prometheus_client
+import pydantic
 import pytest
 from aiohttp import web
 from tests.integration.agent.conftest import Backend, Load, RedisServer, free_port, get
@@ -264,6 +265,17 @@ async def test_the_control_api(make_host: MakeHost) -> None:
         status, shown = await call("GET", "/vms/i-1")
         assert isinstance(shown, dict)
         assert shown["servo"]["haproxy_pid"] > 0
+        planned = pydantic.TypeAdapter(document.LoadBalancerDocument).dump_python(
+            wanted("web", free_port("127.0.0.1"), Backend("i-back", 9)), mode="json"
+        )
+        status, told = await call("POST", "/vms/i-1/plan", planned)
+        assert isinstance(told, dict)
+        assert (status, {step["means"] for step in told["steps"]}) == (200, {"reload"})
+        assert any("(http) is added with 1 server" in reason for reason in told["why"])
+        assert (await call("POST", "/vms/i-1/plan", planned))[1] == told
+        other = {**planned, "key": {"account": ACCOUNT, "name": "other"}}
+        assert [(await call("POST", "/vms/i-1/plan", bad))[0] for bad in (other, {}, None)] == [400, 400, 400]
+        assert (await call("POST", "/vms/i-2/plan", planned))[0] == 404
         assert (await call("PUT", "/vms/i-1", {**body, "load_balancer": "other"}))[0] == 409
         unacceptable: list[object] = [{}, {**body, "account": "me"}, {**body, "extra": 1}, [], None]
         for bad in unacceptable:

@@ -13,7 +13,7 @@ from tests.integration.agent.conftest import Backend, exchange, free_port, get
 from tests.integration.agent.test_apply import wanted
 
 from elbflow import clock, errors
-from elbflow_agent.haproxy import apply, diff, master, model, place, runtime
+from elbflow_agent.haproxy import apply, diff, master, model, orders, place, runtime
 
 
 @pytest.fixture
@@ -33,31 +33,30 @@ async def test_servers_are_added_steered_and_removed(
     api: runtime.Runtime, port: int, address: str, backends: list[Backend]
 ) -> None:
     key = (model.backend_name(port), "i-new")
-    await api.add_server(key[0], model.Server("i-new", "127.0.0.1", backends[1].port), "")
+    server = model.Server("i-new", "127.0.0.1", backends[1].port)
+    await api.carry_out(orders.add_server(key[0], server, ""))
     assert (await api.observe()).servers[key].admin is model.Admin.MAINT
-    await api.set_weight(key, 10)
-    await api.enable_server(key)
-    await api.disable_server((key[0], backends[0].name))
+    await api.carry_out(
+        orders.set_state(key, model.Admin.READY), orders.set_state((key[0], backends[0].name), model.Admin.MAINT)
+    )
     assert (await get(address, port))[2] == backends[1].name
-    await api.set_address(key, "127.0.0.1", backends[2].port)
+    await api.carry_out(orders.set_address(key, "127.0.0.1", backends[2].port))
     assert (await get(address, port))[2] == backends[2].name
     with pytest.raises(runtime.Refused):
-        await api.delete_server(key)
-    await api.set_state(key, model.Admin.MAINT)
-    await api.delete_server(key)
+        await api.carry_out(orders.delete_server(key))
+    await api.carry_out(orders.set_state(key, model.Admin.MAINT))
+    await api.carry_out(orders.delete_server(key))
     assert key not in (await api.observe()).servers
 
 
 async def test_what_haproxy_refuses_is_an_error(api: runtime.Runtime, port: int) -> None:
     nobody = (model.backend_name(port), "i-nobody")
     with pytest.raises(runtime.Refused, match="No such server"):
-        await api.set_state(nobody, model.Admin.READY)
+        await api.carry_out(orders.set_state(nobody, model.Admin.READY))
     with pytest.raises(runtime.Refused):
-        await api.set_address(nobody, "127.0.0.1", 1)
+        await api.carry_out(orders.set_address(nobody, "127.0.0.1", 1))
     with pytest.raises(runtime.Refused):
-        await api.compute_cookies("be-nowhere")
-    with pytest.raises(errors.Defect):
-        await api.set_weight(nobody, 257)
+        await api.carry_out(orders.compute_cookies("be-nowhere"))
 
 
 async def test_a_server_with_sessions_is_busy(
@@ -67,14 +66,13 @@ async def test_a_server_with_sessions_is_busy(
     key = (model.backend_name(port), backends[0].name)
     request = asyncio.create_task(get(address, port))
     await asyncio.sleep(0.2)
-    await api.set_state(key, model.Admin.MAINT)
+    await api.carry_out(orders.set_state(key, model.Admin.MAINT))
     with pytest.raises(runtime.Busy):
-        await api.delete_server(key)
+        await api.carry_out(orders.delete_server(key))
     assert (await request)[0] == "200"
     for change in diff.release(key):
-        assert isinstance(change, diff.SetState)
-        await api.set_state(change.key, change.admin)
-    await api.delete_server(key)
+        await api.carry_out(orders.of(change))
+    await api.carry_out(orders.delete_server(key))
 
 
 async def test_one_command_at_a_time(where: place.Place, port: int) -> None:
@@ -227,6 +225,6 @@ async def test_a_command_without_an_answer_was_perhaps_not_carried_out(
 ) -> None:
     cut_off("")
     with pytest.raises(runtime.Unreachable, match="cut off"):
-        await api.enable_server(("be-80", "i-1"))
+        await api.carry_out(orders.set_state(("be-80", "i-1"), model.Admin.READY))
     cut_off("\n")
-    await api.enable_server(("be-80", "i-1"))
+    await api.carry_out(orders.set_state(("be-80", "i-1"), model.Admin.READY))

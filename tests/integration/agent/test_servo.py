@@ -92,7 +92,7 @@ async def test_a_document_is_applied_checked_and_served(servo: Servo, address: s
     listeners = (*base.listeners, document.Listener(HTTPS, secure, HTTP, 80))
     applied = await servo.apply(replace(base, listeners=listeners))
     assert applied.generation == 1
-    assert [(each.port, each.reason) for each in applied.problems] == [(secure, "certificates are not available yet")]
+    assert [(each.port, each.reason) for each in applied.problems] == [(secure, "the listener has no certificate")]
     assert (await get(address, port))[0] == "503"
     await in_state(servo, IN)
     async with asyncio.timeout(1):

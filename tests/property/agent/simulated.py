@@ -25,12 +25,14 @@ class SimulatedHaproxy:
     """Servers by backend and name. ``sticky`` backends compute cookies at load and when told to."""
 
     tag: str = ""
+    ports: frozenset[int] = frozenset()
     sticky: frozenset[str] = frozenset()
     servers: dict[running.ServerKey, SimulatedServer] = field(default_factory=dict)
 
     def load(self, tag: str, wanted: model.Model) -> None:
         """Start or reload with a configuration file."""
         self.tag = tag
+        self.ports = wanted.ports
         self.sticky = frozenset(each.backend for each in wanted.listeners if each.stickiness is not None)
         self.servers = {
             (listener.backend, server.name): SimulatedServer(
@@ -42,7 +44,7 @@ class SimulatedHaproxy:
 
     def observe(self) -> running.Running:
         found = {key: running.RunningServer(one.address, one.port, one.admin) for key, one in self.servers.items()}
-        return running.Running(self.tag, 1, found)
+        return running.Running(self.tag, 1, found, self.ports)
 
     def carry_out(self, change: diff.Change) -> None:
         match change:

@@ -63,6 +63,46 @@ def models(draw: st.DrawFn) -> model.Model:
     return model.Model("127.0.0.1", draw(st.sampled_from([30, 60])), tuple(listeners))
 
 
+_TLS = st.builds(
+    model.Tls,
+    oldest=st.sampled_from([model.TlsVersion.V1_0, model.TlsVersion.V1_2]),
+    newest=st.sampled_from([model.TlsVersion.V1_2, model.TlsVersion.V1_3]),
+    ciphers=st.sampled_from([("ECDHE-RSA-AES128-GCM-SHA256",), ("AES128-SHA", "ECDHE-RSA-AES256-GCM-SHA384")]),
+    server_order=st.booleans(),
+    legacy=st.booleans(),
+)
+_STICKINESS = st.one_of(
+    st.none(),
+    st.builds(model.Stickiness, st.just("ab" * 16), st.one_of(st.none(), st.integers(1, 2_147_483))),
+    st.builds(model.AppStickiness, st.just("cd" * 16), st.text("abzAZ019_.+-", min_size=1, max_size=12)),
+)
+_LEAVES = st.sets(st.sampled_from(["AB" * 20, "CD" * 20]))
+
+
+@st.composite
+def whole_models(draw: st.DrawFn) -> model.Model:
+    """Models with everything that a model may have."""
+    base = draw(models())
+    listeners = []
+    for each in base.listeners:
+        http = each.mode is model.Mode.HTTP
+        tls = draw(st.one_of(st.none(), _TLS))
+        anchors = tuple(model.Anchor(leaf) for leaf in sorted(draw(_LEAVES)))
+        listeners.append(
+            dataclasses.replace(
+                each,
+                stickiness=draw(_STICKINESS) if http else None,
+                tls=tls,
+                certificate=model.Certificate("ab" * 32, "AB" * 20) if tls is not None else None,
+                anchors=anchors if each.tls_to_servers and draw(st.booleans()) else None,
+                server_connections=draw(st.sampled_from([0, 1, 1_000_000])),
+            )
+        )
+    speaks_http = any(each.mode is model.Mode.HTTP for each in listeners)
+    desync = draw(st.sampled_from(model.Desync)) if speaks_http else model.Desync.DEFENSIVE
+    return dataclasses.replace(base, listeners=tuple(listeners), desync=desync)
+
+
 @st.composite
 def memberships(draw: st.DrawFn, base: model.Model) -> model.Model:
     """``base`` with any other servers."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.property.agent.simulated import SimulatedHaproxy, expected, structure
 from tests.property.agent.strategies import memberships, models
 
-from elbflow_agent.haproxy import diff, model, place, render
+from elbflow_agent.haproxy import compare, diff, model, place, preview, render
 
 WHERE = place.Place(Path("/run/elbflow/vm"))
 LIMITS = place.Limits(1000, 60)
@@ -40,7 +40,11 @@ def converge(haproxy: SimulatedHaproxy, wanted: model.Model, now: float = 0.0) -
 def test_one_pass_reaches_any_model(start: model.Model, wanted: model.Model) -> None:
     haproxy = SimulatedHaproxy()
     assert converge(haproxy, start)
+    foretold = preview.preview(haproxy.observe(), start, wanted, tag(wanted), drain_s=0)
+    assert bool(foretold.steps) == bool(compare.differences(haproxy.observe(), wanted, tag(wanted)))
     reloaded = converge(haproxy, wanted)
+    assert bool(foretold.why) == reloaded
+    assert compare.differences(haproxy.observe(), wanted, tag(wanted)) == ()
     assert haproxy.state() == expected(wanted)
     assert reloaded == (structure(start) != structure(wanted))
     assert not converge(haproxy, wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from tests.property.agent.strategies import HOSTILE, hostile_documents
 
 from elbflow.contract import document
-from elbflow_agent.haproxy import place, plan, render, safe
+from elbflow_agent.haproxy import cookies, desync, logs, model, place, plan, render, safe
 
 WHERE = place.Place(Path("/run/elbflow/vm"))
 LIMITS = place.Limits(1000, 60)
@@ -18,6 +19,13 @@ _EMPTY = plan.plan(
     document.LoadBalancerDocument(document.LoadBalancerKey("1", "x"), 1, "z"), "127.0.0.1", lambda _: True
 ).model
 FIXED = {re.sub(r"\d+s?$", "N", line) for line in render.render(_EMPTY, WHERE, LIMITS).splitlines()}
+FIXED |= {
+    re.sub(r"\d+s?$", "N", f"    {line}")
+    for mode in ("http", "tcp")
+    for logging in logs.Logging
+    for line in (*logs.frontend_lines(mode, logging), *logs.global_lines(logging))
+}
+FIXED |= {f"    {line}" for mode in model.Desync for line in desync.frontend_lines(mode)}
 FORMS = re.compile(
     r"""\ {4}description\ [0-9a-f]{24}
     |frontend\ fe-\d+\ from\ d-(http|tcp)
@@ -45,6 +53,17 @@ RULE_LINES = {
 }
 
 
+def _followed() -> re.Pattern[str]:
+    """The lines of application cookies of any name."""
+    listener = model.Listener(80, model.Mode.HTTP, stickiness=model.AppStickiness("ab" * 16, "NAME"))
+    lines = [re.escape(f"    {line}") for line in cookies.rules(listener, WHERE)]
+    key = re.escape(base64.b64encode(b"ab" * 16).decode())
+    return re.compile("|".join(lines).replace("NAME", r"[][A-Za-z0-9_.+-]{1,255}").replace(key, "[A-Za-z0-9+/]{43}="))
+
+
+FOLLOWED = _followed()
+
+
 @given(wanted=hostile_documents(), rotation=st.booleans())
 def test_every_line_has_a_known_form(wanted: document.LoadBalancerDocument, rotation: bool) -> None:
     result = plan.plan(wanted, "127.0.0.1", lambda _: rotation)
@@ -52,7 +71,7 @@ def test_every_line_has_a_known_form(wanted: document.LoadBalancerDocument, rota
     assert text.isascii()
     for line in text.split("\n"):
         known = re.sub(r"\d+s?$", "N", line) in FIXED
-        assert known or FORMS.fullmatch(line), line
+        assert known or FORMS.fullmatch(line) or FOLLOWED.fullmatch(line), line
         if "X-Forwarded-For" in line or "X-Forwarded-Proto" in line:
             assert line in RULE_LINES
     assert len(result.model.listeners) + len(result.problems) == len(wanted.listeners)
@@ -66,3 +85,10 @@ def test_what_passes_needs_no_quoting(text: str) -> None:
         except safe.Unrepresentable:
             continue
         assert re.fullmatch(r"[A-Za-z0-9._/+-]+", passed)
+
+
+@given(name=st.text("abzAZ019_.+-", min_size=1, max_size=12))
+def test_lines_of_application_cookies_have_known_forms(name: str) -> None:
+    listener = model.Listener(80, model.Mode.HTTP, stickiness=model.AppStickiness("0f" * 16, name))
+    for line in cookies.rules(listener, WHERE):
+        assert FOLLOWED.fullmatch(f"    {line}"), line

@@ -9,7 +9,7 @@ from tests.unit.activities.world import KEY, LISTENER, backend
 
 from elbflow import store
 from elbflow.contract import document
-from elbflow_activities import conditions, documents
+from elbflow.store import conditions, documents
 
 UP = store.BackendState.IN_SERVICE
 DOWN = store.BackendState.OUT_OF_SERVICE

@@ -9,7 +9,7 @@ from tests.unit.activities.world import KEY, World, backend
 
 from elbflow import store
 from elbflow.contract import activities, document, names
-from elbflow_activities import conditions
+from elbflow.store import conditions
 
 UP = document.InstanceState.IN_SERVICE
 DOWN = document.InstanceState.OUT_OF_SERVICE

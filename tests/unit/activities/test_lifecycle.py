@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.unit.activities.world import CERTIFICATE, KEY, LISTENER, World, backend, certificate
 
-from elbflow import errors, flow, store
+from elbflow import errors, flow, objects, store
 from elbflow.contract import activities, document, names, workflows
-from elbflow_activities import changes, conditions
+from elbflow.store import conditions
+from elbflow_activities import changes
 from elbflow_activities.cloud import base
 from elbflow_activities.environment import Policy
 
@@ -279,6 +281,29 @@ async def test_the_access_log_permission_follows_the_stored_attributes(world: Wo
     await world.do(activities.access_log_policy_rollback, KEY)
 
     assert names.ACCESS_LOG_POLICY not in (await world.resources("role"))[ROLE]["policies"]
+
+
+async def test_enabling_access_logs_leaves_a_test_object(world: World, tmp_path: Path) -> None:
+    await world.create_active("a")
+    env = replace(world.env, objects=objects.DirectoryObjects(tmp_path / "buckets"))
+    world.env = env
+    wanted = document.Attributes(access_log_enabled=True, access_log_bucket="logs", access_log_prefix="elb/")
+    await world.do(activities.access_log_policy_setup, KEY, wanted)
+    stored = tmp_path / "buckets" / "logs" / "elb" / "AWSLogs" / KEY.account / "ELBAccessLogTestFile"
+    assert await asyncio.to_thread(stored.read_bytes) == b""
+
+
+async def test_a_test_object_that_cannot_be_stored_fails_nothing(world: World) -> None:
+    await world.create_active("a")
+    world.env = replace(world.env, objects=Refusing())
+    wanted = document.Attributes(access_log_enabled=True, access_log_bucket="logs")
+    await world.do(activities.access_log_policy_setup, KEY, wanted)
+    assert names.ACCESS_LOG_POLICY in (await world.resources("role"))[ROLE]["policies"]
+
+
+class Refusing:
+    async def put(self, bucket: str, key: str, body: bytes) -> None:
+        raise objects.ObjectNotStored(f"{bucket} is somebody else's")
 
 
 # --- deletion ----------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from tests.unit.activities.world import KEY, World, backend
 
 from elbflow import store, swf
 from elbflow.contract import activities, document, names
-from elbflow_activities import conditions
+from elbflow.store import conditions
 from elbflow_activities.cloud import base
 from elbflow_activities.environment import Policy
 

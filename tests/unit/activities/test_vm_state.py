@@ -9,7 +9,8 @@ from tests.unit.activities.world import KEY, World, backend
 
 from elbflow import store
 from elbflow.contract import activities, document, names
-from elbflow_activities import conditions, measurements
+from elbflow.store import conditions
+from elbflow_activities import measurements
 from elbflow_activities.activities import metrics
 from elbflow_activities.cloud import base
 
@@ -137,6 +138,41 @@ def test_counters_become_statistic_sets() -> None:
         (),
     }
     assert len(data) == 16
+
+
+def test_latencies_and_queues_become_statistic_sets_with_their_extremes() -> None:
+    report = counters(
+        Latency=1500.0,
+        LatencyCount=10.0,
+        LatencyMin=100.0,
+        LatencyMax=400.0,
+        RequestCount=10.0,
+        BackendConnectionErrors=2.0,
+        SpilloverCount=3.0,
+        SurgeQueueLength=7.0,
+        SurgeQueueLengthSum=9.0,
+        SurgeQueueLengthCount=2.0,
+    )
+    data = {
+        datum.metric: (datum.unit, datum.sample_count, datum.total, datum.minimum, datum.maximum)
+        for datum in measurements.traffic(balancer(), "a", report, at=60.0)
+    }
+    assert data == {
+        "Latency": ("Seconds", 10.0, 1.5, 0.1, 0.4),
+        "RequestCount": ("Count", 10.0, 10.0, 1.0, 1.0),
+        "BackendConnectionErrors": ("Count", 2.0, 2.0, 1.0, 1.0),
+        "SpilloverCount": ("Count", 3.0, 3.0, 1.0, 1.0),
+        "SurgeQueueLength": ("Count", 2.0, 9.0, 0.0, 7.0),
+    }
+
+
+def test_statistic_sets_are_consistent_whatever_was_sampled() -> None:
+    (latency, *_) = measurements.traffic(
+        balancer(), "a", counters(Latency=90.0, LatencyCount=3.0, LatencyMin=40.0, LatencyMax=50.0), at=60.0
+    )
+    assert (latency.minimum, latency.maximum) == (0.03, 0.05)
+    (surge, *_) = measurements.traffic(balancer(), "a", counters(SurgeQueueLength=5.0), at=60.0)
+    assert (surge.sample_count, surge.total, surge.maximum) == (1.0, 5.0, 5.0)
 
 
 def test_host_counts_are_of_the_zone_and_only_of_decided_hosts() -> None:

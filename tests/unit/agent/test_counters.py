@@ -35,6 +35,7 @@ def test_what_servers_answered_is_told_apart_from_what_haproxy_answered() -> Non
         "BackendConnectionErrors": 7,
         "RequestCount": 11 + 4,
         "Latency": 11 * 25 + 4 * 4,
+        "LatencyCount": 11 + 4,
     }
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 
 import pytest
 from tests.unit.agent.conftest import HTTP, HTTPS, KEY, SSL, TCP
 
 from elbflow.contract import document
-from elbflow_agent.haproxy import model, plan
+from elbflow_agent.haproxy import model, plan, tls
 
 Make = Callable[..., document.LoadBalancerDocument]
 ADDRESS = "127.80.0.9"
@@ -72,20 +73,20 @@ def test_every_other_combination_is_that_listeners_problem_alone(
     if not legal:
         assert reasons == [f"{front} to {back} is not a supported combination"]
     elif front in (HTTPS, SSL):
-        assert reasons == ["certificates are not available yet"]
+        assert reasons == ["the listener has no certificate"]
     else:
         assert reasons == []
 
 
 def test_cookie_stickiness(make_document: Make) -> None:
-    def with_policy(**attributes: str) -> model.Stickiness | None:
+    def with_policy(**attributes: str) -> model.Stickiness | model.AppStickiness | None:
         listener = document.Listener(HTTP, 80, HTTP, 8000, policy_names=("p",))
         result = planned(make_document(listeners=(listener,), policies=(sticky("p", **attributes),)))
         return result.model.listeners[0].stickiness
 
     forever, hour = with_policy(), with_policy(CookieExpirationPeriod="3600")
-    assert forever is not None
-    assert hour is not None
+    assert isinstance(forever, model.Stickiness)
+    assert isinstance(hour, model.Stickiness)
     assert (forever.duration_s, hour.duration_s) == (None, 3600)
     assert forever.key == hour.key == plan.stickiness_key(KEY)
     assert plan.stickiness_key(document.LoadBalancerKey("000000000001", "other")) != forever.key
@@ -108,8 +109,8 @@ def test_cookie_stickiness(make_document: Make) -> None:
         ),
         (
             document.Listener(HTTP, 80, HTTP, 8000, policy_names=("p",)),
-            (document.Policy("p", "AppCookieStickinessPolicyType", (("CookieName", "JSESSIONID"),)),),
-            "application cookies are not available yet",
+            (document.Policy("p", "AppCookieStickinessPolicyType", (("CookieName", "AWSELB"),)),),
+            "the load balancer's own cookie",
         ),
         (
             document.Listener(HTTP, 80, HTTP, 8000, policy_names=("p",)),
@@ -139,11 +140,14 @@ def test_proxy_protocol_reaches_tcp_listeners_of_the_instance_port_only(make_doc
         document.Listener(TCP, 80, TCP, 8000),
         document.Listener(TCP, 81, TCP, 8001),
         document.Listener(HTTP, 82, HTTP, 8000),
+        document.Listener(SSL, 83, TCP, 8000, certificate_arn="arn"),
     )
     policies = (document.Policy("pp", "ProxyProtocolPolicyType", (("ProxyProtocol", "true"),)),)
     backend_policies = (document.BackendServerPolicies(8000, ("pp",)),)
-    result = planned(make_document(listeners=listeners, policies=policies, backend_policies=backend_policies))
-    assert {one.port: one.proxy_protocol for one in result.model.listeners} == {80: True, 81: False, 82: False}
+    wanted = make_document(listeners=listeners, policies=policies, backend_policies=backend_policies)
+    result = plan.plan(wanted, ADDRESS, everyone, lambda arn, port: tls.Usable(model.Certificate("ab" * 32, "AB" * 20)))
+    proxied = {one.port: one.proxy_protocol for one in result.model.listeners}
+    assert proxied == {80: True, 81: False, 82: False, 83: True}
 
 
 def test_backend_authentication_is_never_silently_skipped(make_document: Make) -> None:
@@ -152,7 +156,7 @@ def test_backend_authentication_is_never_silently_skipped(make_document: Make) -
     backend_policies = (document.BackendServerPolicies(8443, ("auth",)),)
     result = planned(make_document(listeners=listeners, policies=policies, backend_policies=backend_policies))
     assert result.model.ports == {81}
-    assert "authentication is not available yet" in result.problems[0].reason
+    assert "names no public key" in result.problems[0].reason
 
 
 def test_a_port_is_served_once(make_document: Make) -> None:
@@ -176,3 +180,48 @@ def test_an_instance_that_cannot_be_represented_is_left_out_and_named(make_docum
 def test_idle_timeout_is_clamped(make_document: Make, asked: int, used: int) -> None:
     result = planned(make_document(attributes=document.Attributes(idle_timeout_s=asked)))
     assert result.model.idle_timeout_s == used
+
+
+def test_of_two_kinds_of_stickiness_the_load_balancers_own_wins(make_document: Make) -> None:
+    followed = document.Policy("app", "AppCookieStickinessPolicyType", (("CookieName", "SES"),))
+    listeners = (
+        document.Listener(HTTP, 80, HTTP, 8000, policy_names=("own", "app")),
+        document.Listener(HTTP, 81, HTTP, 8000, policy_names=("app", "own")),
+        document.Listener(HTTP, 82, HTTP, 8000, policy_names=("app",)),
+    )
+    result = planned(make_document(listeners=listeners, policies=(sticky("own"), followed)))
+    key = plan.stickiness_key(KEY)
+    found = [one.stickiness for one in result.model.listeners]
+    assert found == [model.Stickiness(key), model.Stickiness(key), model.AppStickiness(key, "SES")]
+
+
+def test_servers_that_have_not_shown_their_key_get_nothing(make_document: Make) -> None:
+    key = base64.b64encode(bytes.fromhex("302a300506032b6570032100") + bytes(32)).decode()
+    wanted = make_document(
+        listeners=(document.Listener(HTTP, 80, HTTPS, 8443), document.Listener(HTTP, 81, HTTPS, 9443)),
+        policies=(
+            document.Policy("key", "PublicKeyPolicyType", (("PublicKey", key),)),
+            document.Policy("auth", "BackendServerAuthenticationPolicyType", (("PublicKeyPolicyName", "key"),)),
+        ),
+        backend_policies=(document.BackendServerPolicies(8443, ("auth",)),),
+    )
+    anchor = model.Anchor("AB" * 20)
+    asked = []
+
+    def seen(name: str, port: int, keys: frozenset[str]) -> tuple[model.Anchor, ...] | None:
+        asked.append((name, port, len(keys)))
+        return (anchor,) if name == "i-00000001" else None
+
+    first, second = plan.plan(wanted, ADDRESS, everyone, identities=seen).model.listeners
+    assert sorted(asked) == [("i-00000001", 8443, 1), ("i-00000002", 8443, 1)]
+    assert first.anchors == (anchor,)
+    assert [server.admin for server in first.servers] == [model.Admin.READY, model.Admin.MAINT]
+    assert second.anchors is None
+    assert [server.admin for server in second.servers] == [model.Admin.READY, model.Admin.READY]
+
+
+def test_the_desync_mode_is_that_of_the_document_where_http_is_spoken(make_document: Make) -> None:
+    strict = document.Attributes(desync_mitigation=document.DesyncMitigation.STRICTEST)
+    assert planned(make_document(attributes=strict)).model.desync is model.Desync.STRICTEST
+    only_tcp = make_document(attributes=strict, listeners=(document.Listener(TCP, 80, TCP, 8000),))
+    assert planned(only_tcp).model.desync is model.Desync.DEFENSIVE

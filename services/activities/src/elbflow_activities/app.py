@@ -11,7 +11,7 @@ import prometheus_client
 import structlog
 
 from elbflow import clock as clocks
-from elbflow import flow, polling, service, store, swf
+from elbflow import flow, objects, polling, service, store, swf
 from elbflow.contract import names, workflows
 from elbflow_activities import registry as activity_registry
 from elbflow_activities import starter
@@ -59,6 +59,9 @@ async def environment(
     async with (
         store.Store(settings.store_url) as db,
         host_client.HostClient.open(settings.agent_host_url, token) as host,
+        objects.opened(
+            settings.access_log_directory, region=settings.swf_region, endpoint=settings.s3_endpoint
+        ) as log_objects,
     ):
         await db.require_current_schema()
         yield Environment(
@@ -74,6 +77,7 @@ async def environment(
             executions=Executions(client, settings.swf_domain, settings.swf_task_list, clock),
             clock=clock,
             policy=settings.policy(),
+            objects=log_objects,
         )
 
 

@@ -17,7 +17,7 @@ import structlog
 
 from elbflow import errors, flow, store
 from elbflow.contract import document, names
-from elbflow_activities import conditions, documents
+from elbflow.store import conditions, documents
 from elbflow_activities.environment import Environment
 
 log = structlog.get_logger()

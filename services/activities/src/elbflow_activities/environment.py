@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from elbflow import clock, store
+from elbflow import clock, objects, store
 from elbflow_activities import executions
 from elbflow_activities.cloud import base
 
@@ -30,3 +30,5 @@ class Environment:
     executions: executions.Executions
     clock: clock.Clock
     policy: Policy = Policy()
+    objects: objects.Objects | None = None
+    """Where access logs go; None: nowhere."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from elbflow import store
-from elbflow_activities import conditions
+from elbflow.store import conditions
 from elbflow_activities.cloud import base
 
 STALE_S = 360.0

@@ -13,7 +13,7 @@ from elbflow_activities.environment import Policy
 _SPARE_FILES = 256
 
 
-class ActivitiesSettings(common.WorkerSettings, common.ZoneSettings, service.ServiceSettings):
+class ActivitiesSettings(common.WorkerSettings, common.ZoneSettings, common.AccessLogSettings, service.ServiceSettings):
     """Settings of ``elbflow-activities``: ``ELBFLOW_*`` variables."""
 
     store_url: str = Field(description="SQLAlchemy URL of the store")

@@ -27,6 +27,8 @@ class Grants:
     context: Context
     identity: tuple[policies.Policy, ...]
     session: tuple[policies.Policy, ...] | None = None
+    session_name: str | None = None
+    """Of a role's temporary key."""
 
     def decide(self, request: policies.Request) -> policies.Decision:
         """A temporary key with a policy of its own may do what both allow."""
@@ -68,7 +70,8 @@ async def of(caller: service.Identity, db: store.Store) -> Grants | None:
     except policies.MalformedPolicy as error:
         log.error("policy_unreadable", principal=caller.principal, reason=str(error))
         identity, session = (), None
-    return Grants(_shown(caller.principal, kept.session_name), _context(caller), identity, session)
+    shown, name = _shown(caller.principal, kept.session_name), kept.session_name
+    return Grants(shown, _context(caller), identity, session, name if is_role(caller.principal) else None)
 
 
 def is_role(principal: str) -> bool:

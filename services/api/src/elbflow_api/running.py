@@ -119,7 +119,12 @@ async def _beside(room: Dependencies, meters: metrics.Meters) -> Mapping[str, tu
     settings = room.settings
     wanted: dict[str, tuple[server.Front, int]] = {}
     if settings.iam_port is not None and settings.master_key_path is not None:
-        wanted[desk.SERVICE] = await asyncio.to_thread(iam.open_front, settings.master_key_path), settings.iam_port
+        front = await asyncio.to_thread(
+            iam.open_front,
+            settings.master_key_path,
+            original_answers=settings.compatibility_original_downloads,
+        )
+        wanted[desk.SERVICE] = front, settings.iam_port
     if settings.sts_port is not None:
         wanted[sts.SERVICE] = await asyncio.to_thread(sts.open_front), settings.sts_port
     return {

@@ -36,6 +36,7 @@ class Front:
     answer: Callable[
         [query.Operation, Sequence[tuple[str, str]], service.Identity, Dependencies], Awaitable[query.Response]
     ]
+    render: Callable[[query.Operation, query.Response, str], bytes] = query.render_result
 
 
 LOAD_BALANCING = Front(
@@ -92,7 +93,7 @@ class Endpoint:
             pairs = query.read_pairs(signed.query.encode("utf-8", "surrogateescape"), body)
             operation = self._front.operation(pairs)
             attempt.action = operation.name
-            return query.render_result(
+            return self._front.render(
                 operation, await self._front.answer(operation, pairs, caller, self._room), attempt.request_id
             )
         except query.Fault:

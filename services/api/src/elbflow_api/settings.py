@@ -78,6 +78,10 @@ class ApiSettings(common.TaskListSettings, common.CloudSettings, service.Service
         False,
         description="Show the original's instance state Error, which AWS does not have: Unknown or OutOfService there",
     )
+    compatibility_original_downloads: bool = Field(
+        False,
+        description="Answer DownloadServerCertificate as the original's agents read it, instead of in IAM's form",
+    )
     compatibility_unknown_names_skipped: bool = Field(
         False,
         description="Leave load balancers and instances that there are not out of descriptions, as the original does, "

@@ -15,6 +15,7 @@ from elbflow_standalone.commands import (
     iam,
     instances,
     lb,
+    plan,
     polling,
     replay,
     status,
@@ -33,6 +34,7 @@ First steps:
       --listeners Protocol=HTTP,LoadBalancerPort=8080,InstanceProtocol=HTTP,InstancePort=8000
   aws elb register-instances-with-load-balancer --load-balancer-name web --instances i-web1
   elbflow lb show web                 where its listeners answer, what it should serve and what it does serve
+  elbflow plan web --idle-timeout 90  what a change would do to its HAProxys, and whether they reload
   elbflow lb events web               what was done to it, and why something failed
   elbflow iam users add bob           users, roles, their keys and policies, quotas of accounts
   elbflow workflow list               what the control plane did, one line per workflow execution
@@ -50,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (up, demo, env, status, lb, instances, iam, workflow, flow, replay, polling, store):
+    for module in (up, demo, env, status, lb, plan, instances, iam, workflow, flow, replay, polling, store):
         module.add_to(commands)
     return parser
 

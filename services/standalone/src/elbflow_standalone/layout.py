@@ -49,6 +49,11 @@ class Layout:
         return self.run_dir / "vms"
 
     @property
+    def access_log_dir(self) -> Path:
+        """Buckets of access logs, in S3's stead."""
+        return self.data_dir / "access-logs"
+
+    @property
     def keys_file(self) -> Path:
         return self.data_dir / "keys.json"
 

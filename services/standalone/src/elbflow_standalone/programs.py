@@ -151,6 +151,7 @@ def _activities_environment(where: layout.Layout) -> dict[str, str]:
         "ELBFLOW_STORE_URL": where.store_url,
         "ELBFLOW_AGENT_HOST_URL": where.admin_url("agent"),
         "ELBFLOW_AGENT_TOKEN_FILE": str(where.token_file),
+        "ELBFLOW_ACCESS_LOG_DIRECTORY": str(where.access_log_dir),
     }
 
 
@@ -161,4 +162,7 @@ def _agent_environment(where: layout.Layout) -> dict[str, str]:
         "ELBFLOW_AGENT_NETWORK": where.network,
         "ELBFLOW_AGENT_REDIS_SOCKET": str(where.redis_socket),
         "ELBFLOW_AGENT_TOKEN_FILE": str(where.token_file),
+        "ELBFLOW_ACCESS_LOG_DIRECTORY": str(where.access_log_dir),
+        "ELBFLOW_AGENT_IAM_ENDPOINT": f"{where.iam_url}/services/Euare/",
+        "ELBFLOW_AGENT_STS_ENDPOINT": f"{where.sts_url}/",
     }

@@ -9,7 +9,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 
-from elbflow import errors, store
+from elbflow import errors, service, store
 from elbflow_standalone import credentials, layout, programs, stack_file, supervision
 
 START_DEADLINE_S = 60.0
@@ -48,10 +48,9 @@ def running(
 async def _prepare_store(where: layout.Layout, keys: credentials.Credentials) -> None:
     await store.migrate(where.store_url)
     async with store.Store(where.store_url) as db, db.transaction() as tx:
-        for key in (keys.administrator, keys.system):
-            await tx.access_keys.save(
-                store.AccessKey(key.access_key_id, key.secret_access_key, keys.account, admin=True)
-            )
+        # The services act for the system account, which owns the roles of load balancers' VMs.
+        for key, account in ((keys.administrator, keys.account), (keys.system, service.SYSTEM_ACCOUNT)):
+            await tx.access_keys.save(store.AccessKey(key.access_key_id, key.secret_access_key, account, admin=True))
 
 
 def _require_programs() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pydantic
 
 from elbflow import service
-from elbflow_agent import files, running
+from elbflow_agent import boot, files, running
 from elbflow_agent.settings import HostSettings, VmSettings
 
 _EXAMPLE = """\
@@ -26,6 +26,7 @@ _COMMON = (
     ("--run-dir", "agent_run_dir", "DIR"),
     ("--redis-socket", "agent_redis_socket", "PATH"),
     ("--haproxy", "agent_haproxy", "PROGRAM"),
+    ("--iam-endpoint", "agent_iam_endpoint", "URL"),
     ("--swf-endpoint", "swf_endpoint", "URL"),
     ("--swf-region", "swf_region", "NAME"),
     ("--swf-domain", "swf_domain", "NAME"),
@@ -36,13 +37,27 @@ _COMMON = (
     ("--log-level", "log_level", "LEVEL"),
     ("--log-format", "log_format", "json|console"),
 )
-_HOST = (("--network", "agent_network", "CIDR"), ("--token-file", "agent_token_file", "FILE"))
+_HOST = (
+    ("--network", "agent_network", "CIDR"),
+    ("--token-file", "agent_token_file", "FILE"),
+    ("--sts-endpoint", "agent_sts_endpoint", "URL"),
+)
 _RUN = (
+    ("--servo-conf", "agent_servo_conf", "FILE"),
     ("--instance-id", "agent_instance_id", "ID"),
     ("--address", "agent_address", "ADDRESS"),
+    ("--credential-file", "agent_credential_file", "FILE"),
     ("--role", "agent_role", "worker|servo|both"),
     ("--account", "agent_account", "ACCOUNT"),
     ("--load-balancer", "agent_load_balancer", "NAME"),
+)
+_UNUSABLE = (
+    pydantic.ValidationError,
+    service.UnusableSecret,
+    files.InUse,
+    boot.UnusableServoConf,
+    boot.MetadataUnavailable,
+    OSError,
 )
 
 
@@ -54,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if command == "host":
             return _host(options)
         return _run(options) if command == "run" else _stop_data_plane(options)
-    except (pydantic.ValidationError, service.UnusableSecret, files.InUse, OSError) as error:
+    except _UNUSABLE as error:
         return service.refuse("elbflow-agent", error)
 
 

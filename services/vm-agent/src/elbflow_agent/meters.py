@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import prometheus_client
 
+from elbflow_agent import series
+
 
 class Meters:
     """All instruments of one process, registered in ``registry``."""
@@ -19,6 +21,12 @@ class Meters:
         self.runtime_ops = prometheus_client.Counter(
             "elbflow_agent_runtime_ops", "HAProxy runtime commands by kind", ["kind"], registry=where
         )
+        self.differences = prometheus_client.Counter(
+            "elbflow_agent_haproxy_differences",
+            "What HAProxy still had otherwise than wanted after a change, by kind; always 0 unless something is wrong",
+            ["kind"],
+            registry=where,
+        )
         self.converge_errors = prometheus_client.Counter(
             "elbflow_agent_converge_errors", "Attempts to reach the desired state that failed", ["kind"], registry=where
         )
@@ -29,6 +37,16 @@ class Meters:
             "elbflow_agent_health_transitions", "Changes of an instance's state", ["state"], registry=where
         )
         self.vms = prometheus_client.Gauge("elbflow_agent_vms", "VMs by state", ["state"], registry=where)
+        self.load_balancers = series.Series(where)
+        self.access_log_lines = prometheus_client.Counter(
+            "elbflow_agent_access_log_lines", "Lines of access logs by what became of them", ["outcome"], registry=where
+        )
+        self.access_log_objects = prometheus_client.Counter(
+            "elbflow_agent_access_log_objects", "Attempts to store a log object", ["outcome"], registry=where
+        )
+        self.access_log_spooled = prometheus_client.Gauge(
+            "elbflow_agent_access_log_spooled_bytes", "Access logs on disk that are not stored yet", registry=where
+        )
         self.ipc_errors = prometheus_client.Counter(
             "elbflow_agent_ipc_errors", "Failures between worker and servo", ["kind"], registry=where
         )

@@ -9,15 +9,17 @@ from pathlib import Path
 
 from elbflow import clock, service
 from elbflow.contract import document
-from elbflow_agent import assembly, ipc, meters
+from elbflow_agent import accesslog, assembly, ipc, meters
+from elbflow_agent.certificates import opening
 from elbflow_agent.haproxy import master, place
-from elbflow_agent.host import Host, VmState, api
+from elbflow_agent.host import Host, VmState, api, credentials
 from elbflow_agent.host.vm import VmShared
 from elbflow_agent.servo import Servo, ServoOptions
 from elbflow_agent.settings import HostSettings, VmSettings
 
 _STARTS_AT_ONCE = 4
 _STOPS_AT_ONCE = 20
+_LAST_LOGS_S = 3.0
 
 
 async def host(process: service.Process, settings: HostSettings, token: str) -> None:
@@ -27,18 +29,24 @@ async def host(process: service.Process, settings: HostSettings, token: str) -> 
     async with (
         ipc.Server(ipc.unix_socket(settings.agent_redis_socket), time=time, instruments=instruments) as server,
         assembly.workers(process, settings, time=time, instruments=instruments) as workers,
+        credentials.opened(settings, process.registry, time) as exchange,
+        accesslog.shipping(settings.shipping, time=time, rng=random.SystemRandom(), instruments=instruments) as logs,
     ):
         shared = VmShared(
             run_dir=settings.agent_run_dir,
             binary=settings.agent_haproxy,
             limits=settings.limits,
             removal_grace_s=settings.agent_removal_grace_s,
+            server_connections=settings.agent_server_connections,
+            first_success=settings.agent_first_success,
             server=server,
             workers=workers,
             time=time,
             rng=random.Random(),  # noqa: S311  # spreads health checks, guards nothing
             instruments=instruments,
             starting=asyncio.Semaphore(_STARTS_AT_ONCE),
+            exchange=exchange,
+            shipping=logs,
         )
         async with Host(settings.agent_network, shared, stop_soft_s=settings.agent_stop_soft_s) as running:
             api.ControlApi(running, token).add_to(process.app)
@@ -59,7 +67,17 @@ async def vm(process: service.Process, settings: VmSettings) -> None:
             server = await stack.enter_async_context(
                 ipc.Server(ipc.unix_socket(settings.agent_redis_socket), time=time, instruments=instruments)
             )
-            servo = await stack.enter_async_context(_servo(settings, time, instruments))
+            source = await stack.enter_async_context(opening.of_vm(settings, process.registry, time))
+            logs = await stack.enter_async_context(
+                accesslog.shipping(
+                    settings.shipping,
+                    time=time,
+                    rng=random.SystemRandom(),
+                    instruments=instruments,
+                    last_s=_LAST_LOGS_S,
+                )
+            )
+            servo = await stack.enter_async_context(_servo(settings, time, instruments, source, logs))
             await server.add(settings.agent_instance_id, assembly.handlers(servo))
             process.add_readiness("redis", lambda: None if server.connected else "no connection to Redis")
         await process.serve_admin()
@@ -91,7 +109,13 @@ async def stop_data_plane(run_dir: Path, binary: str, *, soft_s: float) -> int:
     return sum(await asyncio.gather(*(stop(path) for path in await asyncio.to_thread(directories))))
 
 
-def _servo(settings: VmSettings, time: clock.Clock, instruments: meters.Meters) -> Servo:
+def _servo(
+    settings: VmSettings,
+    time: clock.Clock,
+    instruments: meters.Meters,
+    certificates: opening.VmCertificates | None,
+    logs: accesslog.Shipping,
+) -> Servo:
     owner = None
     if settings.agent_account is not None and settings.agent_load_balancer is not None:
         owner = document.LoadBalancerKey(settings.agent_account, settings.agent_load_balancer)
@@ -102,8 +126,19 @@ def _servo(settings: VmSettings, time: clock.Clock, instruments: meters.Meters) 
         owner=owner,
         limits=settings.limits,
         removal_grace_s=settings.agent_removal_grace_s,
+        server_connections=settings.agent_server_connections,
+        first_success=settings.agent_first_success,
+        key_directory=certificates.key_directory if certificates is not None else None,
+        publish_s=_LAST_LOGS_S,
     )
-    return Servo(options, time=time, rng=random.Random(), instruments=instruments)  # noqa: S311
+    return Servo(
+        options,
+        time=time,
+        rng=random.Random(),  # noqa: S311  # spreads health checks, guards nothing
+        instruments=instruments,
+        certificates=certificates.source if certificates is not None else None,
+        shipping=logs,
+    )
 
 
 def _tell(process: service.Process, problem: str | None) -> None:

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from elbflow import service
 from elbflow.contract import settings as common
+from elbflow_agent import accesslog
+from elbflow_agent.boot import BootSource
 from elbflow_agent.haproxy import place
 
 Role = Literal["worker", "servo", "both"]
@@ -18,15 +21,35 @@ Role = Literal["worker", "servo", "both"]
 _SPARE_FILES = 512
 
 
-class AgentSettings(common.SwfSettings, service.ServiceSettings):
+class AgentSettings(common.SwfSettings, common.AccessLogSettings, service.ServiceSettings):
     """What every form of the agent needs."""
 
     agent_run_dir: Path = Field(description="Directory of the VMs' files and sockets; keep its path short")
     agent_redis_socket: Path = Field(description="Unix socket of the Redis between worker and servo")
     agent_haproxy: str = Field("haproxy", description="HAProxy's executable, 2.6 or later")
     agent_max_connections: int = Field(4000, ge=100, description="Client connections per HAProxy")
+    agent_low_ports: bool = Field(False, description="HAProxy may bind ports below 1024 even if the agent may not")
+    agent_iam_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^/]+/",
+        description="URL of IAM with its path, usually /services/Euare/, for certificates of HTTPS and SSL listeners",
+    )
+    agent_keys_dir: Path | None = Field(
+        None, description="Directory (0700, in memory) for keys; when not given below agent_run_dir, or in /dev/shm"
+    )
     agent_hard_stop_s: int = Field(300, ge=1, description="Seconds an old HAProxy worker may drain after a reload")
+    agent_server_connections: int = Field(
+        0, ge=0, le=1_000_000, description="Connections to one server; what is beyond waits in the queue, 0: no bound"
+    )
+    agent_first_success: bool = Field(
+        False, description="One passed health check puts a new instance in service, as with Eucalyptus 4"
+    )
     agent_removal_grace_s: float = Field(5.0, ge=0, description="Seconds sessions have when draining is off")
+
+    agent_spool_dir: Path | None = Field(
+        None, description="Directory of access logs until they are stored; when not given below agent_run_dir"
+    )
+    agent_spool_mib: int = Field(512, ge=1, description="Mebibytes that access logs may take until they are stored")
 
     swf_poll_connections: int = Field(1000, ge=1, description="Long polls that may be parked at once, one per VM")
     # Shared with the activities service, which answers and heartbeats too: together below half of the account's quota.
@@ -49,7 +72,17 @@ class AgentSettings(common.SwfSettings, service.ServiceSettings):
 
     @property
     def limits(self) -> place.Limits:
-        return place.Limits(self.agent_max_connections, self.agent_hard_stop_s)
+        return place.Limits(self.agent_max_connections, self.agent_hard_stop_s, self.agent_low_ports)
+
+    @property
+    def shipping(self) -> accesslog.ShippingOptions:
+        return accesslog.ShippingOptions(
+            spool=self.agent_spool_dir or self.agent_run_dir / "access-logs",
+            cap_bytes=self.agent_spool_mib * 1024 * 1024,
+            region=self.swf_region,
+            directory=self.access_log_directory,
+            endpoint=self.s3_endpoint,
+        )
 
     @property
     def poll_connections(self) -> int:
@@ -67,20 +100,46 @@ class HostSettings(AgentSettings):
         ipaddress.IPv4Network("127.80.0.0/16"), description="Addresses of the VMs; all must be this machine's"
     )
     agent_token_file: Path = Field(description="File (0600) with the bearer token of the control API")
+    agent_sts_endpoint: str | None = Field(
+        None, pattern=r"^https?://[^/]", description="URL of STS, where the host assumes the roles of its VMs"
+    )
+    agent_system_account: str = Field(
+        service.SYSTEM_ACCOUNT, pattern=r"^[0-9]{12}$", description="Account that owns the VMs' roles"
+    )
+    agent_delegation_days: int = Field(365, ge=1, le=3650, description="Days that a VM's delegation certificate lives")
     agent_stop_soft_s: float = Field(5.0, ge=0, description="Seconds connections have when a VM is deleted")
 
     @property
     def needed_files(self) -> int:
-        """A VM takes the connection of its parked poll, and the descriptor that watches its HAProxy."""
-        return super().needed_files + self.poll_connections
+        """A VM takes the connection of its parked poll, what watches its HAProxy, and its log's pipe."""
+        return super().needed_files + 2 * self.poll_connections
 
 
 class VmSettings(AgentSettings):
     """``elbflow-agent run``: one VM. The worker and the servo may be processes of their own."""
 
+    agent_servo_conf: Path | None = Field(None, description="File of key=value lines that the VM's user data wrote")
     agent_instance_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", description="The task list")
     agent_address: ipaddress.IPv4Address = Field(description="Address that HAProxy binds")
     agent_role: Role = Field("both", description="worker: polls SWF; servo: owns HAProxy")
+    agent_credential_file: Path | None = Field(
+        None, description="File with the VM's key and delegation certificate, as its cloud attached it"
+    )
     agent_account: str | None = Field(None, pattern=r"^[0-9]{12}$", description="Owner of the load balancer")
     agent_load_balancer: str | None = Field(None, description="Name of the load balancer; others are refused")
     swf_poll_connections: int = Field(8, ge=1, description="Long polls that may be parked at once")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What the VM's boot says comes last."""
+        said = super().settings_customise_sources(
+            settings_cls, init_settings, env_settings, dotenv_settings, file_secret_settings
+        )
+        return (*said, BootSource(settings_cls))

@@ -150,7 +150,7 @@ class LoadBalancerDocument:
 
 @dataclass(frozen=True, slots=True)
 class ListenerProblem:
-    """Why one listener is not served."""
+    """Why one listener is not served, or not as its owner should expect."""
 
     port: int
     reason: str
@@ -184,7 +184,10 @@ class HealthReport:
 
 @dataclass(frozen=True, slots=True)
 class MetricsReport:
-    """Counters since the previous acknowledged report (spec/vm-agent 5.3).
+    """Counters since the previous acknowledged report (spec/vm-agent 5.3, REQ-5.3).
+
+    ``Latency``, ``LatencyMin`` and ``LatencyMax`` are in milliseconds; the latter two and ``SurgeQueueLength`` are
+    extremes of the time since that report, all others are sums.
 
     ``sequence`` must be handed back as ``acknowledge`` with the next request; until then the VM keeps the counts and
     reports them again.

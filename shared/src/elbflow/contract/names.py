@@ -49,6 +49,11 @@ def role_name(key: LoadBalancerKey) -> str:
     return f"loadbalancer-vm-{key.account}-{key.name}"
 
 
+def role_arn(system_account: str, role: str) -> str:
+    """ARN of such a role; roles of VMs belong to the system account (spec/vm-agent-data-plane 1.3)."""
+    return f"arn:aws:iam::{system_account}:role/internal/loadbalancer/{role}"
+
+
 def security_group_name(key: LoadBalancerKey) -> str:
     return f"euca-internal-{key.account}-{key.name}"
 
@@ -64,3 +69,8 @@ def certificate_policy_prefix(key: LoadBalancerKey) -> str:
 def certificate_policy_name(key: LoadBalancerKey, certificate_arn: str) -> str:
     """Role policy that lets the VMs download one certificate; certificates go by their name, as in IAM."""
     return certificate_policy_prefix(key) + certificate_arn.rsplit("/", 1)[-1]
+
+
+def access_log_test_key(key: LoadBalancerKey, prefix: str) -> str:
+    """Key of the object that shows that access logs can be written (spec/vm-agent-data-plane 6.1)."""
+    return "/".join(part for part in (prefix.strip("/"), "AWSLogs", key.account, "ELBAccessLogTestFile") if part)

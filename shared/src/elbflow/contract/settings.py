@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import pydantic
@@ -245,6 +246,15 @@ class ZoneSettings(pydantic.BaseModel):
         if unknown := sorted(set(self.vpc.subnets.values() if self.vpc else ()) - set(self.zones)):
             raise ValueError(f"subnets of the vpc are in zones that there are not: {', '.join(unknown)}")
         return self
+
+
+class AccessLogSettings(pydantic.BaseModel):
+    """Where access logs are put."""
+
+    access_log_directory: Path | None = Field(
+        None, description="Directory that holds access logs, by bucket, in S3's stead"
+    )
+    s3_endpoint: str | None = Field(None, pattern=_URL, description="URL of S3; AWS's own when not given")
 
 
 class CloudSettings(ZoneSettings):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from elbflow.store import tables
 from elbflow.store.connections import Connection
@@ -31,6 +32,12 @@ class CloudResources:
         )
         return {row["name"]: row["data"] for row in result.mappings()}
 
+    async def add(self, kind: str, name: str, data: Mapping[str, object]) -> bool:
+        """Insert it; False when it was there before, or came from another transaction meanwhile."""
+        dialect = postgresql if await self._connection.run_sync(_is_postgresql) else sqlite
+        insertion = dialect.insert(_T).values(kind=kind, name=name, data=dict(data)).on_conflict_do_nothing()
+        return (await self._connection.execute(insertion)).rowcount > 0
+
     async def save(self, kind: str, name: str, data: Mapping[str, object]) -> bool:
         """Insert or replace; True when it was not there before."""
         updated = await self._connection.execute(
@@ -45,3 +52,7 @@ class CloudResources:
         """Remove it; False when it was not there."""
         removed = await self._connection.execute(sa.delete(_T).where(_T.c.kind == kind, _T.c.name == name))
         return removed.rowcount > 0
+
+
+def _is_postgresql(connection: sa.Connection) -> bool:
+    return connection.dialect.name == "postgresql"

@@ -10,7 +10,8 @@ import structlog
 
 from elbflow import store
 from elbflow.contract import names
-from elbflow_activities import changes, documents
+from elbflow.store import documents
+from elbflow_activities import changes
 from elbflow_activities.environment import Environment
 
 log = structlog.get_logger()

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 
+import structlog
+
+from elbflow import errors
 from elbflow.contract import document, names
 from elbflow_activities import changes
 from elbflow_activities.environment import Environment
 
+log = structlog.get_logger()
+
+_TEST_OBJECT_S = 10.0
 _VM_STATEMENT: Mapping[str, object] = {
     "Effect": "Allow",
     "Action": [
@@ -91,6 +98,18 @@ class Identity:
         lb = await changes.read(self._env, key)
         statement = _access_log_statement(attributes)
         await self._env.cloud.put_role_policy(names.role_name(lb.key), names.ACCESS_LOG_POLICY, statement)
+        await self._put_test_object(lb.key, attributes)
+
+    async def _put_test_object(self, key: document.LoadBalancerKey, attributes: document.Attributes) -> None:
+        """Show the bucket's owner that logs will arrive. That they cannot yet is no failure: VMs try until they can."""
+        if self._env.objects is None or not attributes.access_log_bucket:
+            return
+        name = names.access_log_test_key(key, attributes.access_log_prefix)
+        try:
+            async with asyncio.timeout(_TEST_OBJECT_S):
+                await self._env.objects.put(attributes.access_log_bucket, name, b"")
+        except (errors.Retryable, TimeoutError) as error:
+            log.warning("access_log_test_object_not_stored", load_balancer=key.name, reason=str(error))
 
     async def access_log_policy_rollback(self, key: document.LoadBalancerKey) -> None:
         lb = await changes.read(self._env, key)

@@ -6,7 +6,8 @@ import structlog
 
 from elbflow import store
 from elbflow.contract import document
-from elbflow_activities import changes, conditions, documents
+from elbflow.store import conditions, documents
+from elbflow_activities import changes
 from elbflow_activities.environment import Environment
 
 log = structlog.get_logger()

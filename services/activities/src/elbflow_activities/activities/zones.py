@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 
 from elbflow import store
 from elbflow.contract import activities, document, names
-from elbflow_activities import changes, conditions, vm_rows
+from elbflow.store import conditions
+from elbflow_activities import changes, vm_rows
 from elbflow_activities.cloud import base
 from elbflow_activities.environment import Environment
 

@@ -1,21 +1,26 @@
 """The local cloud's IAM and security groups: rows of ``store.cloud_resources``.
 
-Nothing on one machine enforces them; they exist so that every workflow has the same steps and the same rollbacks on
-every cloud, and so that operators and tests can see what those did.
+Nothing on one machine enforces security groups; they exist so that every workflow has the same steps and the same
+rollbacks on every cloud, and so that operators and tests can see what those did. Roles count: VMs act in them, so each
+is a principal of the system account too, whose policies the IAM endpoint asks.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import time
 from collections.abc import Iterable, Mapping
 
-from elbflow import errors, store
-from elbflow.contract import cloud, document
+from elbflow import errors, service, store
+from elbflow.contract import cloud, document, names
 from elbflow_activities.cloud import base
 
 ROLE = "role"
 PROFILE = "instance-profile"
 SECURITY_GROUP = "security-group"
+
+_LONGEST_POLICY_NAME = 128
 
 
 class ResourceMissing(errors.Retryable):
@@ -30,11 +35,15 @@ class LocalIdentities:
 
     async def ensure_role(self, name: str) -> None:
         async with self._db.transaction() as tx:
-            if await tx.cloud_resources.get(ROLE, name) is None:
-                await tx.cloud_resources.save(ROLE, name, {"policies": {}})
+            # First, so that two at once do it one after the other.
+            await tx.cloud_resources.add(ROLE, name, {"policies": {}})
+            policies = _policies(await tx.cloud_resources.get(ROLE, name, for_update=True))
+            await _ensure_principal(tx, name, policies or {})
 
     async def delete_role(self, name: str) -> None:
-        await _remove(self._db, ROLE, name)
+        async with self._db.transaction() as tx:
+            await tx.cloud_resources.remove(ROLE, name)
+            await tx.principals.remove(_arn(name))
 
     async def ensure_instance_profile(self, name: str, role: str) -> None:
         async with self._db.transaction() as tx:
@@ -49,6 +58,8 @@ class LocalIdentities:
             if policies is None:
                 raise ResourceMissing(f"there is no role {role}")
             await tx.cloud_resources.save(ROLE, role, {"policies": {**policies, name: dict(statement)}})
+            await _ensure_principal(tx, role, policies)
+            await tx.principals.put_policy(_arn(role), _fitting(name), _document(statement))
 
     async def delete_role_policy(self, role: str, name: str) -> None:
         async with self._db.transaction() as tx:
@@ -56,6 +67,7 @@ class LocalIdentities:
             if policies is not None and name in policies:
                 left = {one: statement for one, statement in policies.items() if one != name}
                 await tx.cloud_resources.save(ROLE, role, {"policies": left})
+                await tx.principals.remove_policy(_arn(role), _fitting(name))
 
     async def role_policies(self, role: str) -> tuple[str, ...]:
         async with self._db.reading() as tx:
@@ -120,6 +132,30 @@ class LocalSecurityGroups:
         async with self._db.reading() as tx:
             data = await tx.cloud_resources.get(SECURITY_GROUP, name)
             return tuple(sorted(_ports(data))) if data is not None else ()
+
+
+async def _ensure_principal(tx: store.Repositories, role: str, policies: Mapping[str, object]) -> None:
+    """Roles that earlier builds made have none."""
+    arn = _arn(role)
+    if await tx.principals.find(arn) is None:
+        documents = tuple((_fitting(name), _document(statement)) for name, statement in policies.items())
+        kind, account = store.PrincipalKind.ROLE, service.SYSTEM_ACCOUNT
+        await tx.principals.add(store.Principal(arn, account, kind, role, time.time(), documents))
+
+
+def _arn(role: str) -> str:
+    return names.role_arn(service.SYSTEM_ACCOUNT, role)
+
+
+def _fitting(policy: str) -> str:
+    """Names of certificates' policies may be longer than those of IAM's."""
+    if len(policy) <= _LONGEST_POLICY_NAME:
+        return policy
+    return f"{policy[: _LONGEST_POLICY_NAME - 33]}-{hashlib.sha256(policy.encode()).hexdigest()[:32]}"
+
+
+def _document(statement: object) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 async def _remove(db: store.Store, kind: str, name: str) -> None:

@@ -10,7 +10,7 @@ from elbflow import service
 from elbflow.service import policies
 from elbflow_api import faults, grants, query, tag_context
 from elbflow_api.dependencies import Dependencies
-from elbflow_api.iam import sealing
+from elbflow_api.iam import authority, delegation, sealing
 
 SERVICE = "iam"
 
@@ -24,6 +24,8 @@ class Desk:
     held: grants.Grants | None
     room: Dependencies
     vault: sealing.Vault
+    authorities: authority.Authorities
+    nonces: delegation.Nonces
 
     def require(
         self,

@@ -39,3 +39,20 @@ def concurrent_modification(name: str) -> query.Fault:
         f"The Server Certificate {name} is being changed by another request. Repeat the request.",
         query.IAM,
     )
+
+
+def not_authorized(message: str) -> query.Fault:
+    """What the exchange with VMs answers to almost everything (spec/vm-agent-data-plane 7.5)."""
+    return query.Fault("NotAuthorized", message, status=403)
+
+
+def no_such_download(arn: str) -> query.Fault:
+    return query.Fault("NoSuchEntity", f"The Server Certificate {arn} cannot be found.", status=400)
+
+
+def not_verified() -> query.Fault:
+    return query.Fault("InternalFailure", "The signature could not be verified", status=500)
+
+
+def not_answered() -> query.Fault:
+    return query.Fault("InternalFailure", "The certificate could not be prepared", status=500)

@@ -7,19 +7,39 @@ configuration that does not load never gets near the running process.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import structlog
 
 from elbflow import clock
 from elbflow.contract import document
 from elbflow_agent import meters
-from elbflow_agent.haproxy import diff, master, model, place, processes, render, running, runtime, stats, structure
+from elbflow_agent.haproxy import (
+    benched,
+    beside,
+    compare,
+    diff,
+    keys,
+    master,
+    model,
+    old_workers,
+    orders,
+    place,
+    preview,
+    processes,
+    rotation,
+    running,
+    runtime,
+    stats,
+    structure,
+)
 
 _log = structlog.get_logger(__name__)
 _DYING_S = 2.0
 _DRAIN_LOOK_S = 0.2
+_TOLD_DIFFERENCES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +58,29 @@ class Applier:
     """Owns the HAProxy of one place; all its methods may be called concurrently and are carried out in turn."""
 
     def __init__(
-        self, where: place.Place, *, binary: str, limits: place.Limits, time: clock.Clock, instruments: meters.Meters
+        self,
+        where: place.Place,
+        held: keys.Keys | None = None,
+        *,
+        binary: str,
+        limits: place.Limits,
+        time: clock.Clock,
+        instruments: meters.Meters,
     ) -> None:
+        held = keys.Keys(where) if held is None else held
         self.counters = stats.Counters()
         self._clock = time
         self._meters = instruments
         self._master = master.Master(where, binary=binary, time=time)
         self._structure = structure.Structure(
-            where, self._master, binary=binary, limits=limits, time=time, instruments=instruments
+            where, self._master, held, binary=binary, limits=limits, time=time, instruments=instruments
         )
         self._runtime = runtime.Runtime(where.admin_socket)
+        self._benched = benched.Benched(time)
+        self._beside = beside.Beside(where, self._runtime, instruments=instruments)
+        self._rotation = rotation.Rotation(where, held, self._runtime, instruments=instruments)
+        self._old_workers = old_workers.OldWorkers(self._master, time)
+        self._served: model.Model | None = None
         self._deadlines: dict[running.ServerKey, float] = {}
         self._last_worker: int | None = None
         self._alone: int | None = None  # the worker that is known to have no old ones beside it
@@ -64,18 +97,45 @@ class Applier:
             served = actual.ports if actual is not None else frozenset[int]()
             bindable, problems = await self._structure.bindable(wanted, served)
             restructured = False
-            if found is None or actual is None or diff.needs_reload(actual, self._structure.tag(bindable)):
+            await self._beside.write(bindable)
+            rotated = await self._rotate(actual, bindable)
+            if found is None or actual is None or rotated is rotation.Outcome.RELOAD:
                 bindable, refused = await self._structure.checked(bindable)
                 problems = (*problems, *refused)
-                restructured = await self._restructure(found, actual, bindable)
+                restructured = await self._restructure(found, actual, bindable, drain_s)
                 found, actual = await self._master.processes(), await self._runtime.observe()
+                if restructured:
+                    self._rotation.loaded(actual.pid, bindable)
+                else:
+                    rotated = await self._rotation.install(actual.pid, bindable)
             else:
                 await self._structure.write(bindable)
-            await self._execute(diff.membership(actual, bindable))
             self._last_worker = actual.pid
-            draining = await self._depart(actual, bindable, drain_s)
-            look_again_s = _DRAIN_LOOK_S if draining else None
+            changed = await self._execute(diff.membership(actual, bindable))
+            await self._execute(self._benched.look(actual, bindable, drain_s, is_new=restructured))
+            parted = await self._depart(actual, bindable, drain_s)
+            if restructured or changed or parted or rotated is rotation.Outcome.CHANGED:
+                await self._prove(bindable)
+            self._served = bindable
+            overdue_s = await self._old_workers.end_overdue()
+            waits = [each for each in (overdue_s, self._benched.look_again_s) if each is not None]
+            look_again_s = _DRAIN_LOOK_S if self._deadlines else min(waits, default=None)
             return Convergence(found.master, actual.tag, bindable, restructured, problems, look_again_s)
+
+    async def preview(self, wanted: model.Model, *, drain_s: float) -> preview.Preview:
+        """What :meth:`converge` would do, and why. Changes nothing; new settings are shown to ``haproxy -c``."""
+        async with self._turn:
+            _, actual = await self._observe()
+            new = wanted.ports - (actual.ports if actual is not None else frozenset())
+            problems = self._structure.obstructed(wanted.address, new)
+            possible = wanted.without_ports(frozenset(each.port for each in problems))
+            if actual is None or diff.needs_reload(actual, self._structure.tag(possible)):
+                await self._beside.write(possible)
+                possible, refused = await self._structure.checked(possible)
+                problems = (*problems, *refused)
+            tag = self._structure.tag(possible)
+            told = preview.preview(actual, self._served, possible, tag, drain_s=drain_s)
+            return replace(told, problems=problems)
 
     async def sample(self) -> bool:
         """Take the counters of all workers, also of those that drain; whether any of those is left."""
@@ -89,7 +149,7 @@ class Applier:
 
     async def master_pid(self) -> int | None:
         """Pid of the serving master, or None."""
-        found = await self._master.adopt()
+        found = await self._master.found()
         return found.master if found is not None else None
 
     async def stop(self, *, soft_s: float) -> None:
@@ -98,9 +158,14 @@ class Applier:
             await self._master.stop(soft_s=soft_s)
 
     async def _observe(self) -> tuple[running.Processes | None, running.Running | None]:
-        found = await self._master.adopt()
+        found = await self._master.found()
         if found is not None:
-            return found, await self._runtime.observe()
+            try:
+                return found, await self._runtime.observe()
+            except runtime.Unreachable:
+                # The worker may have died at this instant; its master follows.
+                if not await processes.exited_within(found.master, _DYING_S):
+                    raise
         if self._last_worker is not None:
             # A worker without its master ends by itself; until then it holds the ports.
             await processes.exited_within(self._last_worker, _DYING_S)
@@ -108,51 +173,84 @@ class Applier:
         return None, None
 
     async def _restructure(
-        self, found: running.Processes | None, actual: running.Running | None, wanted: model.Model
+        self, found: running.Processes | None, actual: running.Running | None, wanted: model.Model, drain_s: float
     ) -> bool:
         """Start or reload if there is need; whether there was."""
         if found is None or actual is None:
             await self._structure.start(wanted)
             return True
-        if not diff.needs_reload(actual, self._structure.tag(wanted)):
+        if not diff.needs_reload(actual, self._structure.tag(wanted)) and not self._rotation.is_stuck:
             await self._structure.write(wanted)
             return False
         worker, table = await self._runtime.statistics()
         await self._take(worker, table, found.old_workers)
         self._alone = None
+        self._old_workers.left(actual.pid, self._leaving(actual, wanted, drain_s))
         await self._structure.reload(wanted, "settings" if actual.ports == wanted.ports else "listeners")
         return True
 
+    async def _rotate(self, actual: running.Running | None, wanted: model.Model) -> rotation.Outcome:
+        if actual is None or diff.needs_reload(actual, self._structure.tag(wanted)):
+            return rotation.Outcome.RELOAD
+        if not await self._beside.install(wanted):
+            self._rotation.is_stuck = True
+            return rotation.Outcome.RELOAD
+        return await self._rotation.install(actual.pid, wanted)
+
+    def _leaving(self, actual: running.Running, wanted: model.Model, drain_s: float) -> dict[running.ServerKey, float]:
+        """Until when servers may have sessions that leave listeners which stay."""
+        latest = self._clock.monotonic() + drain_s
+        keys = (key for key in diff.departed(actual, wanted) if model.port_of(key[0]) in wanted.ports)
+        return {key: self._deadlines.get(key, latest) for key in keys}
+
     async def _depart(self, actual: running.Running, wanted: model.Model, drain_s: float) -> bool:
-        """Drain and remove servers that left; whether any of them is still there."""
+        """Drain and remove servers that left; whether there was anything to do."""
         keys = diff.departed(actual, wanted)
         now = self._clock.monotonic()
         self._deadlines = {key: self._deadlines.get(key, now + drain_s) for key in keys}
         if not keys:
             return False
-        await self._execute(diff.farewell(actual, wanted, keys))
+        parted = await self._execute(diff.farewell(actual, wanted, keys))
         worker, table = await self._runtime.statistics()
         rows = stats.parse(table)
         self.counters.observe(worker, rows)
         sessions = stats.sessions(rows)
-        for key in keys:
-            departure = diff.Departure(key, self._deadlines[key], sessions.get(key, 0))
-            await self._remove(actual.pid, departure)
-        return bool(self._deadlines)
+        departures = [diff.Departure(key, self._deadlines[key], sessions.get(key, 0)) for key in keys]
+        return await self._remove(actual.pid, departures) or parted
 
-    async def _remove(self, pid: int, departure: diff.Departure) -> None:
-        changes = diff.removal(departure, self._clock.monotonic())
-        if not changes:
+    async def _remove(self, pid: int, departures: Sequence[diff.Departure]) -> bool:
+        now = self._clock.monotonic()
+        changes = [change for departure in departures for change in diff.removal(departure, now)]
+        await self._execute(change for change in changes if not isinstance(change, diff.DeleteServer))
+        gone = [change.key for change in changes if isinstance(change, diff.DeleteServer)]
+        deletions = [orders.delete_server(key) for key in gone]
+        busy = []
+        for key, deletion, answer in zip(gone, deletions, await self._runtime.attempt(*deletions), strict=True):
+            if runtime.is_busy(answer):
+                busy.append(key)
+                continue
+            if not deletion.obeyed(answer):
+                raise runtime.Refused(f"{deletion.command}: {answer or 'empty answer'}")
+            self._meters.runtime_ops.labels(diff.DeleteServer.__name__).inc()
+            self.counters.forget_server(pid, key)
+            del self._deadlines[key]
+            _log.info("server_removed", backend=key[0], server=key[1])
+        # The last session of a busy one is still ending, or has left idle connections; the next look removes it.
+        await self._execute(change for key in busy for change in diff.release(key))
+        return bool(changes)
+
+    async def _prove(self, wanted: model.Model) -> None:
+        """Raise :class:`compare.Disagreement` unless HAProxy is now what it should be."""
+        actual = await self._runtime.observe()
+        found = compare.differences(actual, wanted, self._structure.tag(wanted), leaving=self._deadlines)
+        found = (*found, *await self._rotation.differences(wanted), *await self._beside.differences(wanted))
+        if not found:
             return
-        try:
-            await self._execute(changes)
-        except runtime.Busy:
-            # Its last session is still ending, or has left idle connections; the next look removes it.
-            await self._execute(diff.release(departure.key))
-            return
-        self.counters.forget_server(pid, departure.key)
-        del self._deadlines[departure.key]
-        _log.info("server_removed", backend=departure.key[0], server=departure.key[1])
+        for difference in found:
+            self._meters.differences.labels(difference.kind).inc()
+        told = "; ".join(difference.what for difference in found[:_TOLD_DIFFERENCES])
+        _log.error("haproxy_differs", count=len(found), differences=told)
+        raise compare.Disagreement(told)
 
     async def _take(self, worker: int, table: str, old_workers: tuple[int, ...]) -> bool:
         for pid in old_workers:
@@ -165,22 +263,10 @@ class Applier:
         self.counters.keep_workers(frozenset({*old_workers, worker}))
         return bool(old_workers)
 
-    async def _execute(self, changes: Iterable[diff.Change]) -> None:
-        for change in changes:
-            await self._carry_out(change)
-            self._meters.runtime_ops.labels(type(change).__name__).inc()
-
-    async def _carry_out(self, change: diff.Change) -> None:
-        match change:
-            case diff.AddServer(listener, server):
-                await self._runtime.add_server(listener.backend, server, render.server_options(listener))
-            case diff.ComputeCookies(backend):
-                await self._runtime.compute_cookies(backend)
-            case diff.SetAddress(key, address, port):
-                await self._runtime.set_address(key, address, port)
-            case diff.SetState(key, admin):
-                await self._runtime.set_state(key, admin)
-            case diff.ShutdownSessions(key):
-                await self._runtime.shutdown_sessions(key)
-            case diff.DeleteServer(key):
-                await self._runtime.delete_server(key)
+    async def _execute(self, given: Iterable[diff.Change]) -> bool:
+        """Carry out the changes in order; whether there were any."""
+        changes = list(given)
+        await self._runtime.carry_out(*map(orders.of, changes))
+        for kind, count in Counter(type(change).__name__ for change in changes).items():
+            self._meters.runtime_ops.labels(kind).inc(count)
+        return bool(changes)

@@ -120,7 +120,7 @@ def _listener(servers: Mapping[running.ServerKey, running.RunningServer], listen
         elif (found.address, found.port) != (server.address, server.port):
             placed = True
             yield SetAddress(key, server.address, server.port)
-    if placed and listener.stickiness is not None:
+    if placed and isinstance(listener.stickiness, model.Stickiness):
         yield ComputeCookies(listener.backend)
     # States come last, so that no server takes traffic before its address and cookie are right.
     for server in listener.servers:

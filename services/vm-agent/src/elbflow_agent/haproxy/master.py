@@ -17,7 +17,7 @@ import structlog
 
 from elbflow import clock, errors
 from elbflow_agent import files
-from elbflow_agent.haproxy import check, commands, place, processes, running, runtime
+from elbflow_agent.haproxy import check, commands, logs, place, processes, running, runtime
 
 _log = structlog.get_logger(__name__)
 _START_S = 20.0
@@ -25,6 +25,10 @@ _ANSWER_S = 10.0
 _SOCKET_S = 2.0
 _ATTEMPTS_S = (1.0, 2.0, 4.0, 8.0)
 _POLL_S = 0.005
+_LIFE_LOOK_S = 0.05
+PATIENCE_S = 5.0
+RELOAD_SPACING_S = 0.15
+"""HAProxy 2.6 loses a reload that comes 10 to 60 ms after another, or right after its start."""
 _RELOAD_LOOKS_S = (0.02, 0.01)
 """When to look for the new worker: first, and then again and again. A master that is asked works the slower."""
 _TERMINATE_S = 2.0
@@ -43,6 +47,10 @@ class ReloadLost(errors.Retryable):
     """HAProxy took no notice of repeated reload requests."""
 
 
+class Unresponsive(errors.Retryable):
+    """HAProxy serves, but does not let itself be changed."""
+
+
 class Master:
     """Handle of the HAProxy of one :class:`place.Place`; holds no process, only addresses."""
 
@@ -51,6 +59,7 @@ class Master:
         self._binary = binary
         self._clock = time
         self._runtime = runtime.Runtime(where.admin_socket)
+        self._disturbed_at = time.monotonic()  # whoever came before us may have reloaded just now
 
     async def adopt(self) -> running.Processes | None:
         """The running HAProxy of this place, or None when there is none that serves."""
@@ -59,6 +68,26 @@ class Master:
         except (runtime.Unreachable, running.Unreadable):
             return None
         return found if found.worker is not None else None
+
+    async def found(self) -> running.Processes | None:
+        """Like :meth:`adopt`, but one that lives is given time to answer, before it is taken for dead and replaced.
+
+        It may be loading a configuration for an agent that was killed meanwhile, or the machine may be overloaded.
+        Raises :class:`Unresponsive` when the master goes on being silent while its worker serves.
+        """
+        deadline = self._clock.monotonic() + PATIENCE_S
+        while True:
+            found = await self.adopt()
+            if found is not None:
+                return found
+            pid = await self._recorded()
+            if pid is None or await processes.exited_within(pid, _LIFE_LOOK_S):
+                return None
+            if self._clock.monotonic() >= deadline:
+                break
+        if await self._serving_pid() is not None:
+            raise Unresponsive(f"HAProxy's master {pid} does not answer; its worker serves")
+        return None
 
     async def processes(self) -> running.Processes:
         """``show proc``; raises :class:`runtime.Unreachable` when no master answers."""
@@ -86,6 +115,7 @@ class Master:
         """
         before = await self.processes()
         for attempt, patience_s in enumerate(_ATTEMPTS_S, 1):
+            await self._settle()
             await self._request_reload()
             found = await self._loaded(tag, before, patience_s)
             if found is not None:
@@ -110,6 +140,14 @@ class Master:
         """``show stat`` of a worker that drains."""
         return await self._shown(f"@!{pid} show stat")
 
+    async def old_worker_sessions(self, pid: int) -> str:
+        """``show sess`` of a worker that drains."""
+        return await self._shown(f"@!{pid} show sess")
+
+    async def tell_old_worker(self, pid: int, command: str) -> None:
+        """Have a worker that drains carry out a command, whatever it says to it."""
+        await runtime.ask(self._where.master_socket, f"@!{pid} {command}", timeout_s=_SOCKET_S)
+
     async def _recorded(self) -> int | None:
         return await asyncio.to_thread(processes.recorded, self._where.pid_file, self._where.configuration)
 
@@ -130,6 +168,7 @@ class Master:
         while self._clock.monotonic() < deadline:
             found = await self.adopt()
             if found is not None and await self._serving_pid() == found.worker:
+                self._disturbed_at = self._clock.monotonic()
                 return found
             await self._clock.sleep(_POLL_S)
         raise StartFailed(f"HAProxy does not answer {_ANSWER_S:g} s after its start")
@@ -138,14 +177,14 @@ class Master:
         where = self._where
         # The daemon keeps this file open as its standard error, so it must not be a pipe.
         with await asyncio.to_thread(_open_private, where.log) as output:
-            command = (
+            program = (
                 self._binary,
                 *("-W", "-D", "-f", str(where.configuration), "-p", str(where.pid_file)),
                 *("-S", f"{where.master_socket},mode,600"),
             )
             try:
                 return await commands.run(
-                    command,
+                    logs.command(program, where.log_pipe),
                     output=output.fileno(),
                     timeout_s=_START_S,
                     environment={"PATH": _SEARCH_PATH},  # credentials in ours are none of HAProxy's business
@@ -153,6 +192,11 @@ class Master:
                 )
             except TimeoutError as error:
                 raise StartFailed(f"HAProxy did not come up in {_START_S:g} s") from error
+
+    async def _settle(self) -> None:
+        """Wait until the last start or reload is long enough ago for the next to be heard."""
+        await self._clock.sleep(max(0.0, self._disturbed_at + RELOAD_SPACING_S - self._clock.monotonic()))
+        self._disturbed_at = self._clock.monotonic()
 
     async def _request_reload(self) -> None:
         try:

@@ -7,9 +7,10 @@ renderer and the runtime client never meet a hostile text.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+import hmac
+from dataclasses import dataclass, field, replace
 
-from elbflow_agent.haproxy import safe
+from elbflow_agent.haproxy import logs, safe
 
 
 class Mode(enum.StrEnum):
@@ -60,18 +61,117 @@ class Stickiness:
 
 
 @dataclass(frozen=True, slots=True)
+class AppStickiness:
+    """``AWSELB`` that follows the application's own cookie ``cookie``; ``key`` as for :class:`Stickiness`."""
+
+    key: str
+    cookie: str
+
+    def __post_init__(self) -> None:
+        safe.key(self.key)
+        safe.cookie_name(self.cookie)
+
+    def value(self, server: str) -> str:
+        """The opaque value of ``AWSELB`` for a server; HAProxy computes the same."""
+        return hmac.digest(self.key.encode(), server.encode(), "sha256").hex()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A certificate by which HAProxy accepts servers; ``leaf`` is its SHA-1 as HAProxy shows it."""
+
+    leaf: str
+    pem: str = field(default="", compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        safe.leaf(self.leaf)
+
+
+class Desync(enum.StrEnum):
+    """What happens to HTTP requests that servers could read differently."""
+
+    MONITOR = "monitor"
+    DEFENSIVE = "defensive"
+    STRICTEST = "strictest"
+
+
+class TlsVersion(enum.StrEnum):
+    """Versions of TLS that may be offered, in HAProxy's spelling and in this order."""
+
+    V1_0 = "TLSv1.0"
+    V1_1 = "TLSv1.1"
+    V1_2 = "TLSv1.2"
+    V1_3 = "TLSv1.3"
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How clients are met with TLS: versions from ``oldest`` to ``newest``, ``ciphers`` in order of preference.
+
+    ``legacy`` admits what OpenSSL 3 by itself holds for too weak: versions before 1.2, signatures with SHA-1.
+    """
+
+    oldest: TlsVersion
+    newest: TlsVersion
+    ciphers: tuple[str, ...]
+    server_order: bool = True
+    legacy: bool = False
+
+    def __post_init__(self) -> None:
+        versions = list(TlsVersion)
+        if versions.index(self.oldest) > versions.index(self.newest):
+            raise safe.Unrepresentable(f"there is no TLS version from {self.oldest} to {self.newest}")
+        for cipher in self.ciphers:
+            safe.cipher(cipher)
+        if not self.ciphers or len(set(self.ciphers)) < len(self.ciphers):
+            raise safe.Unrepresentable("ciphers are not unique, or there are none")
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What identifies a listener's certificate without its key.
+
+    ``fingerprint`` is the SHA-256 of the whole content with chain and key, ``leaf`` the leaf's SHA-1 as HAProxy shows
+    it.
+    """
+
+    fingerprint: str
+    leaf: str
+
+    def __post_init__(self) -> None:
+        safe.key(self.fingerprint)
+        safe.leaf(self.leaf)
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
-    """One listener with its back end; ``servers`` are sorted by name."""
+    """One listener with its back end; ``servers`` are sorted by name.
+
+    A listener with ``tls`` has a ``certificate``; without one it is the part that only a reload can change.
+    ``anchors`` not None means that servers must prove their public key, even while none of them can.
+    ``server_connections`` bounds the connections of each server, 0 does not; what is beyond waits.
+    """
 
     port: int
     mode: Mode
     tls_to_servers: bool = False
     proxy_protocol: bool = False
-    stickiness: Stickiness | None = None
+    stickiness: Stickiness | AppStickiness | None = None
     servers: tuple[Server, ...] = ()
+    tls: Tls | None = None
+    certificate: Certificate | None = None
+    anchors: tuple[Anchor, ...] | None = None
+    server_connections: int = 0
 
     def __post_init__(self) -> None:
         safe.port(self.port)
+        safe.count(self.server_connections)
+        if self.anchors is not None and not self.tls_to_servers:
+            raise safe.Unrepresentable(f"servers of listener {self.port} prove nothing without TLS")
+        if self.stickiness is not None and self.mode is not Mode.HTTP:
+            raise safe.Unrepresentable(f"listener {self.port} has no cookies")
+        if self.certificate is not None and self.tls is None:
+            raise safe.Unrepresentable(f"listener {self.port} has a certificate but no use for it")
         names = [server.name for server in self.servers]
         if names != sorted(set(names)):
             raise safe.Unrepresentable(f"servers of listener {self.port} are not unique and sorted")
@@ -92,6 +192,8 @@ class Model:
     address: str
     idle_timeout_s: int = 60
     listeners: tuple[Listener, ...] = ()
+    logging: logs.Logging = logs.Logging.NONE
+    desync: Desync = Desync.DEFENSIVE
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "address", safe.address(self.address))
@@ -106,7 +208,31 @@ class Model:
 
     def without_servers(self) -> Model:
         """The part of the model that only a reload can change."""
-        return replace(self, listeners=tuple(replace(each, servers=()) for each in self.listeners))
+        listeners = (
+            replace(each, servers=(), certificate=None, anchors=None if each.anchors is None else ())
+            for each in self.listeners
+        )
+        return replace(self, listeners=tuple(listeners))
+
+    @property
+    def routes(self) -> dict[str, str]:
+        """Servers of listeners that follow application cookies, by the value of ``AWSELB``."""
+        return {
+            each.stickiness.value(server.name): server.name
+            for each in self.listeners
+            if isinstance(each.stickiness, AppStickiness)
+            for server in each.servers
+        }
+
+    @property
+    def anchors(self) -> dict[int, tuple[Anchor, ...]]:
+        """What servers are accepted by, by the port of their listener."""
+        return {each.port: each.anchors for each in self.listeners if each.anchors is not None}
+
+    @property
+    def certificates(self) -> dict[int, Certificate]:
+        """Certificates by the port of their listener."""
+        return {each.port: each.certificate for each in self.listeners if each.certificate is not None}
 
     def without_ports(self, ports: frozenset[int]) -> Model:
         """The model less some listeners."""

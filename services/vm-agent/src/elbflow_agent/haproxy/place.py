@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import resource
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from elbflow import errors
-from elbflow_agent.haproxy import safe
+from elbflow_agent.certificates import private
+from elbflow_agent.haproxy import logs, safe
 
 _LONGEST_SOCKET_PATH = 97  # HAProxy itself accepts no longer one
 _RESERVED_FILES = 200
+IDENTITY_NAME = "identity.pem"
+KEY_SUFFIX = ".pem"
 EMPTY_503 = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -21,12 +24,14 @@ class PathTooLong(errors.Permanent):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The private directory of one HAProxy."""
+    """The private directory of one HAProxy. ``keys`` is that of its key files, which must be in memory."""
 
     directory: Path
+    keys: Path | None = None
 
     def __post_init__(self) -> None:
         safe.path(str(self.directory))
+        safe.path(str(self.key_directory))
         if len(str(self.master_socket)) > _LONGEST_SOCKET_PATH:
             raise PathTooLong(f"{self.directory} is too long a path for unix sockets; choose a shorter run directory")
 
@@ -40,8 +45,40 @@ class Place:
         return self.directory / "candidate.cfg"
 
     @property
+    def key_directory(self) -> Path:
+        return self.keys if self.keys is not None else private.default(self.directory)
+
+    @property
+    def apart(self) -> Place:
+        """The same with key files that are being checked and are not in force."""
+        return replace(self, keys=self.key_directory / "candidate")
+
+    def key_file(self, port: int) -> Path:
+        """Certificate and key of the TLS listener on ``port``."""
+        return self.key_directory / f"{port}{KEY_SUFFIX}"
+
+    @property
+    def routes(self) -> Path:
+        """Which server a value of ``AWSELB`` means, for listeners that follow application cookies."""
+        return self.directory / "routes.map"
+
+    def trust_file(self, port: int) -> Path:
+        """Certificates by which servers behind the listener on ``port`` are accepted."""
+        return self.directory / trust_name(port)
+
+    @property
+    def identity(self) -> Path:
+        """Key and certificate of no meaning; with them HAProxy lets trust files change at run time."""
+        return self.directory / IDENTITY_NAME
+
+    @property
     def pid_file(self) -> Path:
         return self.directory / "haproxy.pid"
+
+    @property
+    def log_pipe(self) -> Path:
+        """Where HAProxy writes what its requests took."""
+        return self.directory / "log.pipe"
 
     @property
     def log(self) -> Path:
@@ -68,18 +105,30 @@ class Place:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.chmod(self.directory, 0o700)
         self.error_503.write_bytes(EMPTY_503)
+        for pipe in (self.log_pipe, logs.taken(self.log_pipe)):
+            if not pipe.is_fifo():
+                os.mkfifo(pipe, 0o600)
+
+
+def trust_name(port: int) -> str:
+    """Name of a trust file within its directory."""
+    return f"trust-{port}.pem"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``max_connections`` bounds client connections, ``hard_stop_s`` how long an old worker may drain."""
+    """``max_connections`` bounds client connections, ``hard_stop_s`` how long an old worker may drain.
+
+    ``low_ports`` says that HAProxy may bind ports below 1024 even if this process may not.
+    """
 
     max_connections: int = 4000
     hard_stop_s: int = 300
+    low_ports: bool = False
 
     def fitted(self) -> Limits:
         """The same limits, reduced to what the hard limit of open files allows (two files per connection)."""
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if hard == resource.RLIM_INFINITY:
             return self
-        return Limits(max(100, min(self.max_connections, (hard - _RESERVED_FILES) // 2)), self.hard_stop_s)
+        return replace(self, max_connections=max(100, min(self.max_connections, (hard - _RESERVED_FILES) // 2)))

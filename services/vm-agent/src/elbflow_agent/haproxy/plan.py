@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from elbflow import errors
 from elbflow.contract import document
-from elbflow_agent.haproxy import model, safe
+from elbflow_agent.haproxy import authentication, cookies, logs, model, safe, tls
 
 _HTTP = document.Protocol.HTTP
 _HTTPS = document.Protocol.HTTPS
@@ -36,8 +36,18 @@ class Plan:
     excluded: Mapping[str, str] = field(default_factory=dict)
 
 
-def plan(wanted: document.LoadBalancerDocument, bind_address: str, in_rotation: Callable[[str], bool]) -> Plan:
-    """Derive the model of ``wanted`` on ``bind_address``; ``in_rotation`` says which instances take traffic now."""
+def plan(
+    wanted: document.LoadBalancerDocument,
+    bind_address: str,
+    in_rotation: Callable[[str], bool],
+    certificates: tls.Lookup = tls.nothing,
+    identities: authentication.Lookup = authentication.nobody,
+    server_connections: int = 0,
+) -> Plan:
+    """Derive the model of ``wanted`` on ``bind_address``; ``in_rotation`` says which instances take traffic now.
+
+    ``server_connections`` bounds the connections of each server, 0 does not.
+    """
     members, excluded = _members(wanted)
     listeners: dict[int, model.Listener] = {}
     problems: list[document.ListenerProblem] = []
@@ -45,12 +55,22 @@ def plan(wanted: document.LoadBalancerDocument, bind_address: str, in_rotation: 
         try:
             if listener.port in listeners:
                 raise Unservable(f"port {listener.port} is used by another listener of this load balancer")
-            listeners[listener.port] = _listener(wanted, listener, members, in_rotation)
+            _require_legal(listener)
+            front = _front(wanted, listener, certificates)
+            servers = _servers(wanted, listener, members, in_rotation, identities)
+            listeners[listener.port] = _listener(wanted, listener, front, servers, server_connections)
+            remarks = front.remarks if front is not None else ()
+            problems += [document.ListenerProblem(listener.port, remark) for remark in remarks]
         except errors.Permanent as error:
             problems.append(document.ListenerProblem(listener.port, str(error)))
     idle_s = min(max(wanted.attributes.idle_timeout_s, 1), _LONGEST_IDLE_S)
     served = tuple(listeners[port] for port in sorted(listeners))
-    return Plan(model.Model(bind_address, idle_s, served), tuple(problems), excluded)
+    attributes = wanted.attributes
+    logging = logs.logging_for(attributes.access_log_enabled and bool(attributes.access_log_bucket))
+    # Of no meaning without HTTP, and a change of it would be a reload.
+    speaks_http = any(each.mode is model.Mode.HTTP for each in served)
+    desync = model.Desync(attributes.desync_mitigation.value) if speaks_http else model.Desync.DEFENSIVE
+    return Plan(model.Model(bind_address, idle_s, served, logging, desync), tuple(problems), excluded)
 
 
 def stickiness_key(key: document.LoadBalancerKey) -> str:
@@ -69,48 +89,97 @@ def _members(wanted: document.LoadBalancerDocument) -> tuple[dict[str, str], dic
     return members, excluded
 
 
-def _listener(
+@dataclass(frozen=True, slots=True)
+class _Servers:
+    """Servers behind one listener; ``anchors`` as in :class:`model.Listener`."""
+
+    servers: tuple[model.Server, ...]
+    anchors: tuple[model.Anchor, ...] | None = None
+
+
+def _servers(
     wanted: document.LoadBalancerDocument,
     listener: document.Listener,
     members: Mapping[str, str],
     in_rotation: Callable[[str], bool],
-) -> model.Listener:
-    if listener.instance_protocol not in _LEGAL[listener.protocol]:
-        raise Unservable(f"{listener.protocol} to {listener.instance_protocol} is not a supported combination")
-    if listener.protocol in (_HTTPS, _SSL):
-        raise Unservable("certificates are not available yet")
-    stickiness = _stickiness(wanted, listener)
-    proxy_protocol = _proxy_protocol(wanted, listener)
+    identities: authentication.Lookup,
+) -> _Servers:
+    """A server whose key has not been seen takes no traffic: HAProxy would refuse it request by request."""
+    port, keys = listener.instance_port, authentication.of_listener(wanted, listener)
+    seen = {name: identities(name, port, keys) for name in members} if keys is not None else {}
     servers = tuple(
-        model.Server(
-            name, members[name], listener.instance_port, model.Admin.READY if in_rotation(name) else model.Admin.MAINT
-        )
+        model.Server(name, members[name], port, model.Admin.READY if ready else model.Admin.MAINT)
         for name in sorted(members)
+        for ready in (in_rotation(name) and (keys is None or seen[name] is not None),)
     )
+    if keys is None:
+        return _Servers(servers)
+    return _Servers(servers, tuple(sorted({each for found in seen.values() for each in found or ()}, key=_leaf)))
+
+
+def _leaf(anchor: model.Anchor) -> str:
+    return anchor.leaf
+
+
+def _listener(
+    wanted: document.LoadBalancerDocument,
+    listener: document.Listener,
+    front: tls.Front | None,
+    behind: _Servers,
+    server_connections: int,
+) -> model.Listener:
     return model.Listener(
         port=listener.port,
-        mode=model.Mode.HTTP if listener.protocol is _HTTP else model.Mode.TCP,
+        mode=model.Mode.HTTP if listener.protocol in (_HTTP, _HTTPS) else model.Mode.TCP,
         tls_to_servers=listener.instance_protocol in (_HTTPS, _SSL),
-        proxy_protocol=proxy_protocol,
-        stickiness=stickiness,
-        servers=servers,
+        proxy_protocol=_proxy_protocol(wanted, listener),
+        stickiness=_stickiness(wanted, listener),
+        servers=behind.servers,
+        tls=front.tls if front is not None else None,
+        certificate=front.certificate if front is not None else None,
+        anchors=behind.anchors,
+        server_connections=server_connections,
     )
 
 
-def _stickiness(wanted: document.LoadBalancerDocument, listener: document.Listener) -> model.Stickiness | None:
-    found: model.Stickiness | None = None
+def _require_legal(listener: document.Listener) -> None:
+    if listener.instance_protocol not in _LEGAL[listener.protocol]:
+        raise Unservable(f"{listener.protocol} to {listener.instance_protocol} is not a supported combination")
+
+
+def _front(
+    wanted: document.LoadBalancerDocument, listener: document.Listener, certificates: tls.Lookup
+) -> tls.Front | None:
+    if listener.protocol not in (_HTTPS, _SSL):
+        return None
+    return tls.front(listener, _policies(wanted, listener.policy_names), certificates)
+
+
+def _stickiness(
+    wanted: document.LoadBalancerDocument, listener: document.Listener
+) -> model.Stickiness | model.AppStickiness | None:
+    """At most one: the load balancer's cookie before the application's, of several of a kind the last."""
+    own: model.Stickiness | None = None
+    followed: model.AppStickiness | None = None
     for policy in _policies(wanted, listener.policy_names):
         match policy.type_name:
+            case "LBCookieStickinessPolicyType" | "AppCookieStickinessPolicyType" if listener.protocol not in (
+                _HTTP,
+                _HTTPS,
+            ):
+                raise Unservable(f"policy {policy.name!r}: cookies need an HTTP or HTTPS listener")
             case "LBCookieStickinessPolicyType":
-                if listener.protocol is not _HTTP:
-                    raise Unservable(f"policy {policy.name!r}: cookies need an HTTP or HTTPS listener")
-                found = model.Stickiness(stickiness_key(wanted.key), _duration(policy))
+                own = model.Stickiness(stickiness_key(wanted.key), _duration(policy))
             case "AppCookieStickinessPolicyType":
-                safe.cookie_name(dict(policy.attributes).get("CookieName", ""))
-                raise Unservable(f"policy {policy.name!r}: application cookies are not available yet")
+                name = dict(policy.attributes).get("CookieName", "")
+                if name == cookies.COOKIE:
+                    raise Unservable(f"policy {policy.name!r}: {name} is the load balancer's own cookie")
+                followed = model.AppStickiness(stickiness_key(wanted.key), name)
+            case tls.NEGOTIATION if listener.protocol in (_HTTPS, _SSL):
+                continue
             case _:
                 raise Unservable(f"policy {policy.name!r} of type {policy.type_name!r} cannot be applied here")
-    return found
+    return own or followed
 
 
 def _duration(policy: document.Policy) -> int | None:
@@ -123,21 +192,19 @@ def _duration(policy: document.Policy) -> int | None:
 
 
 def _proxy_protocol(wanted: document.LoadBalancerDocument, listener: document.Listener) -> bool:
+    """Whether servers hear of the client first; HTTP says it in headers."""
     proxy_protocol = False
     for entry in wanted.backend_policies:
         if entry.instance_port != listener.instance_port:
             continue
         for policy in _policies(wanted, entry.policy_names):
-            values = dict(policy.attributes)
-            if policy.type_name == "ProxyProtocolPolicyType" and listener.protocol is _TCP:
-                proxy_protocol = proxy_protocol or values.get("ProxyProtocol", "").lower() == "true"
-            elif policy.type_name == "BackendServerAuthenticationPolicyType" and listener.instance_protocol in (
-                _HTTPS,
-                _SSL,
-            ):
-                # Serving without the check would silently trust any server.
-                raise Unservable(f"policy {policy.name!r}: back-end authentication is not available yet")
+            if policy.type_name == "ProxyProtocolPolicyType" and listener.protocol in (_TCP, _SSL):
+                proxy_protocol = proxy_protocol or _is_true(dict(policy.attributes).get("ProxyProtocol", ""))
     return proxy_protocol
+
+
+def _is_true(text: str) -> bool:
+    return text.strip().lower() == "true"
 
 
 def _policies(wanted: document.LoadBalancerDocument, names: tuple[str, ...]) -> list[document.Policy]:

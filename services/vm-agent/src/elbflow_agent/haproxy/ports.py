@@ -15,10 +15,11 @@ _REASONS = {
 }
 
 
-def obstacle(address: str, port: int) -> str | None:
+def obstacle(address: str, port: int, may_bind: bool = False) -> str | None:
     """Why ``address:port`` cannot be bound now, or None when it can.
 
-    Without SO_REUSEPORT, so a listener of any process counts, also one that HAProxy could share by accident.
+    Without SO_REUSEPORT, so a listener of any process counts, also one that HAProxy could share by accident. That we
+    may not bind the port is none for a HAProxy that ``may_bind`` it.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as candidate:
         candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -27,6 +28,8 @@ def obstacle(address: str, port: int) -> str | None:
             candidate.listen(1)
         except OSError as error:
             code = error.errno or 0
+            if may_bind and code == errno.EACCES:
+                return None
             return _REASONS.get(code, os.strerror(code))
     return None
 

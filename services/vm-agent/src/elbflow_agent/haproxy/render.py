@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 
-from elbflow_agent.haproxy import model, place, safe
+from elbflow_agent.haproxy import cookies, desync, logs, model, place, queues, safe, tls_words, trust_words
 
 _CONNECT_S = 5
 _LONGEST_REQUEST_HEADER_S = 60
-COOKIE = "AWSELB"
+_LONGEST_QUEUE_S = 60
 
 
 def tag(wanted: model.Model, where: place.Place, limits: place.Limits) -> str:
@@ -30,17 +30,21 @@ def server_options(listener: model.Listener) -> str:
     """Options that every server of the listener's back end carries, also when added at run time."""
     words = []
     if listener.tls_to_servers:
-        words.append("ssl verify none")
+        words.append(trust_words.server_words(listener))
     if listener.proxy_protocol:
         words.append("send-proxy")
+    words += queues.server_words(listener)
     return " ".join(words)
 
 
 def _text(wanted: model.Model, where: place.Place, limits: place.Limits, version: str) -> str:
-    blocks = [_global(where, limits, version), _defaults(wanted, where), _local(where)]
+    settings = logs.block(
+        (*logs.global_lines(wanted.logging), *tls_words.global_lines(wanted), *trust_words.global_lines(wanted, where))
+    )
+    blocks = [_global(where, limits, version) + settings, _defaults(wanted, where), _local(where)]
     for listener in wanted.listeners:
-        blocks.append(_frontend(wanted, listener))
-        blocks.append(_backend(listener))
+        blocks.append(_frontend(wanted, listener, where))
+        blocks.append(_backend(listener, where))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -63,12 +67,12 @@ def _defaults(wanted: model.Model, where: place.Place) -> str:
     common = f"""    option redispatch 1
     retries 3
     timeout connect {_CONNECT_S}s
-    timeout queue {_CONNECT_S}s
+    timeout queue {min(idle_s, _LONGEST_QUEUE_S)}s
     timeout client {idle_s}s
     timeout server {idle_s}s
     timeout tunnel {idle_s}s"""
     return f"""defaults d-http
-    mode http
+    mode http{logs.block(logs.defaults_lines(wanted.logging))}
 {common}
     timeout http-request {min(idle_s, _LONGEST_REQUEST_HEADER_S)}s
     timeout http-keep-alive {idle_s}s
@@ -78,7 +82,7 @@ def _defaults(wanted: model.Model, where: place.Place) -> str:
     errorfile 503 {safe.path(str(where.error_503))}
 
 defaults d-tcp
-    mode tcp
+    mode tcp{logs.block(logs.defaults_lines(wanted.logging))}
 {common}"""
 
 
@@ -86,18 +90,22 @@ def _local(where: place.Place) -> str:
     """A frontend that always exists, because HAProxy refuses to run without any."""
     return f"""frontend local from d-http
     bind unix@{safe.path(str(where.stats_socket))} mode 600
+    no log
     http-request use-service prometheus-exporter if {{ path /metrics }}
     http-request return status 404"""
 
 
-def _frontend(wanted: model.Model, listener: model.Listener) -> str:
+def _frontend(wanted: model.Model, listener: model.Listener, where: place.Place) -> str:
     lines = [
         f"frontend {listener.frontend} from d-{listener.mode}",
-        f"    bind {wanted.address}:{listener.port}",
+        f"    bind {wanted.address}:{listener.port}{tls_words.bind_words(listener, where)}",
         # The agent's own connect probe comes from this address and must not reach a back end or a counter.
         f"    tcp-request connection reject if {{ src {wanted.address} }}",
     ]
+    lines += [f"    {line}" for line in tls_words.frontend_lines(listener)]
+    lines += [f"    {line}" for line in logs.frontend_lines(listener.mode, wanted.logging)]
     if listener.mode is model.Mode.HTTP:
+        lines += [f"    {line}" for line in desync.frontend_lines(wanted.desync)]
         lines += _http_rules(listener)
     lines.append(f"    default_backend {listener.backend}")
     return "\n".join(lines)
@@ -112,33 +120,21 @@ def _http_rules(listener: model.Listener) -> list[str]:
         f"    http-request add-header X-Forwarded-For %[src] if {{ {count} gt 1 }}",
         f'    http-request set-header X-Forwarded-For "%[req.fhdr(X-Forwarded-For)], %[src]" if {{ {count} eq 1 }}',
         f"    http-request set-header X-Forwarded-For %[src] if {{ {count} eq 0 }}",
-        "    http-request set-header X-Forwarded-Proto http",
+        f"    http-request set-header X-Forwarded-Proto {'http' if listener.tls is None else 'https'}",
         f"    http-request set-header X-Forwarded-Port {listener.port}",
     ]
 
 
-def _backend(listener: model.Listener) -> str:
+def _backend(listener: model.Listener, where: place.Place) -> str:
     balance = "leastconn" if listener.mode is model.Mode.HTTP else "roundrobin"
     lines = [f"backend {listener.backend} from d-{listener.mode}", f"    balance {balance}"]
-    if listener.stickiness is not None:
-        lines += _cookie_rules(listener.stickiness)
+    rules = (*trust_words.backend_lines(listener), *queues.backend_lines(listener), *cookies.rules(listener, where))
+    lines += [f"    {line}" for line in rules]
     options = server_options(listener)
     # Options cannot be changed at run time; the comment makes them part of the version even without servers.
     lines.append(f"    # server options: {options or 'none'}")
     lines += [_server(server, options) for server in listener.servers]
     return "\n".join(lines)
-
-
-def _cookie_rules(stickiness: model.Stickiness) -> list[str]:
-    life = "" if stickiness.duration_s is None else f" maxlife {stickiness.duration_s}s"
-    return [
-        # Dynamic values need no keyword on the server line, so servers can join at run time.
-        f"    cookie {COOKIE} insert indirect nocache httponly dynamic{life}",
-        f"    dynamic-cookie-key {stickiness.key}",
-        # Only this rule set sees the cookie that HAProxy itself inserts.
-        "    http-after-response set-header Cache-Control 'no-cache=\"set-cookie\"'"
-        f" if {{ res.hdr(Set-Cookie) -m beg {COOKIE}= }}",
-    ]
 
 
 def _server(server: model.Server, options: str) -> str:

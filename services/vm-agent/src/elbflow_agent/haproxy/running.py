@@ -12,6 +12,7 @@ from elbflow_agent.haproxy import model
 ServerKey: TypeAlias = tuple[str, str]
 """Backend name and server name."""
 
+_COLUMNS = ("be_name", "srv_name", "srv_addr", "srv_port", "srv_admin_state")
 _MAINTENANCE_BITS = 0x01 | 0x02 | 0x20 | 0x40  # forced, inherited, resolution, health-check maintenance
 _DRAIN_BITS = 0x08 | 0x10
 
@@ -69,17 +70,17 @@ def parse_info(text: str) -> tuple[str, int]:
 def parse_servers(text: str) -> dict[ServerKey, RunningServer]:
     """Servers from ``show servers state``."""
     servers: dict[ServerKey, RunningServer] = {}
-    columns: list[str] = []
+    positions: list[int] = []
     for line in text.splitlines():
         if line.startswith("# "):
             columns = line[2:].split()
-        elif columns and line.strip():
-            row = dict(zip(columns, line.split(), strict=False))
+            positions = [columns.index(name) for name in _COLUMNS if name in columns]
+        elif positions and line.strip():
+            words = line.split()
             try:
-                admin = _admin(int(row["srv_admin_state"]))
-                server = RunningServer(row["srv_addr"], int(row["srv_port"]), admin)
-                servers[row["be_name"], row["srv_name"]] = server
-            except (KeyError, ValueError) as error:
+                backend, name, address, port, admin = (words[position] for position in positions)
+                servers[backend, name] = RunningServer(address, int(port), _admin(int(admin)))
+            except (IndexError, ValueError) as error:
                 raise Unreadable(f"unexpected line in show servers state: {line[:120]!r}") from error
     return servers
 
@@ -88,6 +89,17 @@ def parse_frontends(text: str) -> frozenset[int]:
     """Ports of the listeners from ``show stat``."""
     names = (line.partition(",")[0] for line in text.splitlines())
     return frozenset(port for name in names if (port := model.port_of(name)) is not None)
+
+
+def parse_sessions(text: str) -> dict[str, ServerKey]:
+    """Sessions that have a server, by their name for ``shutdown session``, from ``show sess``."""
+    sessions = {}
+    for line in text.splitlines():
+        name, separator, rest = line.partition(": ")
+        fields = dict(word.split("=", 1) for word in rest.split() if "=" in word)
+        if separator and name.startswith("0x") and {"be", "srv"} <= fields.keys():
+            sessions[name] = (fields["be"], fields["srv"])
+    return sessions
 
 
 def parse_processes(text: str) -> Processes:

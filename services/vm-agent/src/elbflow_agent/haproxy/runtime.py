@@ -7,13 +7,15 @@ session half-open.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
 from elbflow import errors
-from elbflow_agent.haproxy import model, running
+from elbflow_agent.haproxy import orders, running
 
-_WEIGHT = range(257)
+_LONGEST_LINE = 8000
 
 
 class Unreachable(errors.Retryable):
@@ -121,62 +123,66 @@ class Runtime:
         info, table = await self._ask_all("show info", "show stat")
         return running.parse_info(info)[1], table
 
-    async def add_server(self, backend: str, server: model.Server, options: str) -> None:
-        """Add a server in maintenance; an existing one is an error."""
-        command = f"add server {backend}/{server.name} {server.address}:{server.port} {options}".rstrip()
-        await self._expect(command, "New server registered.")
+    async def carry_out(self, *given: orders.Order) -> None:
+        """Carry out all ``given`` in turn, also after one that HAProxy refuses.
 
-    async def delete_server(self, key: running.ServerKey) -> None:
-        """Remove a server that is in maintenance; raises :class:`Busy` while it has connections."""
-        command = f"del server {_path(key)}"
-        answer = (await self._ask(command)).strip()
-        if "still has connections" in answer:
-            raise Busy(f"{command}: {answer}")
-        _require(command, answer, "Server deleted.")
+        Raises :class:`Busy` or :class:`Refused` for the first refused one then.
+        """
+        for order, answer in zip(given, await self.attempt(*given), strict=True):
+            if not order.obeyed(answer):
+                raise (Busy if is_busy(answer) else Refused)(f"{order.command}: {answer or 'empty answer'}")
 
-    async def set_state(self, key: running.ServerKey, admin: model.Admin) -> None:
-        await self._expect(f"set server {_path(key)} state {admin.value}", "")
+    async def attempt(self, *given: orders.Order) -> list[str]:
+        """Answers to all ``given``, carried out in turn, many with one question."""
+        answers: list[str] = []
+        for lot in _lots(given):
+            line = ";".join(_one(order.command) for order in lot)
+            text = await _converse(self._socket, line, end="\n", timeout_s=self._timeout_s)
+            answers += split(text, lot, self._socket.name)
+        return answers
 
-    async def enable_server(self, key: running.ServerKey) -> None:
-        await self._expect(f"enable server {_path(key)}", "")
-
-    async def disable_server(self, key: running.ServerKey) -> None:
-        await self._expect(f"disable server {_path(key)}", "")
-
-    async def set_address(self, key: running.ServerKey, address: str, port: int) -> None:
-        """Move a server to another address; sessions in progress stay where they are."""
-        command = f"set server {_path(key)} addr {address} port {port}"
-        answer = (await self._ask(command)).strip()
-        if not answer.startswith(("IP changed", "port changed", "no need to change")):
-            raise Refused(f"{command}: {answer}")
-
-    async def set_weight(self, key: running.ServerKey, weight: int) -> None:
-        if weight not in _WEIGHT:
-            raise errors.Defect(f"weight {weight} is not between 0 and 256")
-        await self._expect(f"set server {_path(key)} weight {weight}", "")
-
-    async def shutdown_sessions(self, key: running.ServerKey) -> None:
-        """Close every session of a server."""
-        await self._expect(f"shutdown sessions server {_path(key)}", "")
-
-    async def compute_cookies(self, backend: str) -> None:
-        """Give servers that were added at run time their cookie value."""
-        await self._expect(f"enable dynamic-cookie backend {backend}", "")
-
-    async def _expect(self, command: str, expected: str) -> None:
-        _require(command, (await self._ask(command)).strip(), expected)
+    async def say(self, command: str, payload: str = "") -> str:
+        """The answer to one command, however long; ``payload`` are lines to go with it, none of them empty."""
+        line = _one(command)
+        if payload:
+            if "\n\n" in payload or not payload.endswith("\n"):
+                raise errors.Defect(f"the payload of {command!r} ends before its end")
+            line = f"{line} <<\n{payload}"
+        return (await _converse(self._socket, line, end="\n", timeout_s=self._timeout_s)).strip()
 
     async def _ask_all(self, *commands: str) -> list[str]:
         return await ask_all(self._socket, *commands, timeout_s=self._timeout_s)
 
-    async def _ask(self, command: str) -> str:
-        return await ask(self._socket, command, timeout_s=self._timeout_s)
+
+def is_busy(answer: str) -> bool:
+    """Whether the answer to a deletion says that the server still has connections."""
+    return "still has connections" in answer
 
 
-def _path(key: running.ServerKey) -> str:
-    return f"{key[0]}/{key[1]}"
+def _lots(given: Sequence[orders.Order]) -> Iterator[list[orders.Order]]:
+    """HAProxy reads a line of commands into one buffer."""
+    lot: list[orders.Order] = []
+    length = 0
+    for order in given:
+        if lot and length + len(order.command) > _LONGEST_LINE:
+            yield lot
+            lot, length = [], 0
+        lot.append(order)
+        length += len(order.command) + 1
+    if lot:
+        yield lot
 
 
-def _require(command: str, answer: str, expected: str) -> None:
-    if answer != expected:
-        raise Refused(f"{command}: {answer or 'empty answer'}")
+def split(text: str, lot: Sequence[orders.Order], origin: str) -> list[str]:
+    """The answers of at most one line each; raises :class:`Unreachable` when there are not as many as orders."""
+    lines = deque(text.removesuffix("\n").split("\n"))
+    answers: list[str] = []
+    for order in lot:
+        while order.success and len(lines) > 1 and not lines[0]:
+            lines.popleft()  # such an order is never answered by nothing
+        if not lines:
+            raise Unreachable(f"{origin}: {len(answers)} answers to {len(lot)} commands")
+        answers.append(lines.popleft().strip())
+        if answers[-1] and not order.is_terse and lines and not lines[0]:
+            lines.popleft()
+    return answers

@@ -14,6 +14,8 @@ from elbflow import errors
 _INSTANCE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # an IP address may be an instance id
 _COOKIE_NAME = re.compile(r"[A-Za-z0-9_.+-]{1,255}")
 _KEY = re.compile(r"[0-9a-f]{16,64}")
+_LEAF = re.compile(r"[0-9A-F]{40}")
+_CIPHER = re.compile(r"[A-Z0-9]+(-[A-Z0-9]+){0,8}")
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PATH = re.compile(r"/[A-Za-z0-9._/-]+")
 _LONGEST_SECONDS = 2_147_483  # HAProxy keeps times in 32-bit milliseconds
@@ -55,9 +57,26 @@ def seconds(number: int) -> int:
     return number
 
 
+def count(number: int) -> int:
+    """Number of things, at most a million; 0 is none."""
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= 1_000_000:
+        raise Unrepresentable(f"{number!r} is not a number between 0 and a million")
+    return number
+
+
 def key(text: str) -> str:
     """Hexadecimal key."""
     return _match(_KEY, text, "key")
+
+
+def leaf(text: str) -> str:
+    """SHA-1 of a certificate in HAProxy's spelling."""
+    return _match(_LEAF, text, "certificate fingerprint")
+
+
+def cipher(text: str) -> str:
+    """One cipher suite by its OpenSSL name; words that stand for several are told apart elsewhere."""
+    return _match(_CIPHER, text, "cipher")
 
 
 def tag(text: str) -> str:

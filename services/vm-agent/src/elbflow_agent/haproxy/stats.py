@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from elbflow_agent.haproxy import model, running
+from elbflow_agent.haproxy import model, running, samples
 
 Row: TypeAlias = Mapping[str, str]
 RowKey: TypeAlias = tuple[str, str]
 """Proxy name and server name; the latter is ``FRONTEND`` or ``BACKEND`` for a proxy's own rows."""
 
-_RAW = ("hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other", "stot", "econ", "wretr")
+_RAW = ("hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other", "stot", "econ", "wretr", "dreq", "qmax")
 
 
 def parse(text: str) -> list[Row]:
@@ -40,46 +40,78 @@ class Counters:
     """Cumulative totals of one VM under the names that PutCloudWatchMetric uses.
 
     ``totals`` only ever grow, except that the HTTPCode_ELB counters may dip while a response is on its way from a
-    server's row to its frontend's. ``baselines`` are the last raw values per worker and row.
+    server's row to its frontend's. ``baselines`` are the last raw values per worker and row. ``samples`` say what
+    requests took; without any, HAProxy's own means will do: those of the last 1,024 requests of each server.
     """
 
     totals: dict[str, float] = field(default_factory=dict)
     baselines: dict[int, dict[RowKey, dict[str, float]]] = field(default_factory=dict)
+    samples: samples.Samples = field(default_factory=samples.Samples)
+    waiting: dict[int, float] = field(default_factory=dict)
 
     def observe(self, pid: int, rows: Sequence[Row]) -> None:
         """Add what worker ``pid`` counted since its last observation."""
         known = self.baselines.setdefault(pid, {})
+        means_ms = self.samples.means()
+        self.waiting[pid] = 0.0
         for row in rows:
-            if model.port_of(row["pxname"]) is None or row["svname"] == "BACKEND":
+            if model.port_of(row["pxname"]) is None:
                 continue
             key = (row["pxname"], row["svname"])
             values = {name: float(_number(row, name)) for name in _RAW}
             before = known.get(key, {})
             delta = {name: _grown(value, before.get(name, 0.0)) for name, value in values.items()}
             known[key] = values
-            for name, amount in _contributions(row, delta):
-                if amount:
-                    self.totals[name] = self.totals.get(name, 0.0) + amount
+            self.waiting[pid] += _number(row, "qcur")
+            if values["qmax"] > before.get("qmax", 0.0):
+                self.samples.add_queue(values["qmax"])
+            for name, amount in _contributions(row, delta, means_ms):
+                self._add(name, amount)
 
     def forget_server(self, pid: int, key: running.ServerKey) -> None:
         """The server is gone from this worker; a later one of the same name counts from zero."""
         self.baselines.get(pid, {}).pop(key, None)
 
     def keep_workers(self, pids: frozenset[int]) -> None:
-        """Drop the baselines of workers that are gone."""
+        """End a look at all workers; those that are not in ``pids`` are gone."""
         self.baselines = {pid: rows for pid, rows in self.baselines.items() if pid in pids}
+        self.waiting = {pid: length for pid, length in self.waiting.items() if pid in pids}
+        self.samples.latencies.clear()
+        if self.queue:
+            self.samples.add_queue(self.queue)
+            self._add("SurgeQueueLengthSum", self.queue)
+            self._add("SurgeQueueLengthCount", 1.0)
+
+    @property
+    def queue(self) -> float:
+        """Requests and connections that waited for a server at the last look."""
+        return sum(self.waiting.values())
+
+    def _add(self, name: str, amount: float) -> None:
+        if amount:
+            self.totals[name] = self.totals.get(name, 0.0) + amount
 
 
-def _contributions(row: Row, delta: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+def _contributions(
+    row: Row, delta: Mapping[str, float], means_ms: Mapping[model.Mode, float]
+) -> Iterator[tuple[str, float]]:
     if row["svname"] == "FRONTEND":
         yield "HTTPCode_ELB_4XX", delta["hrsp_4xx"]
         yield "HTTPCode_ELB_5XX", delta["hrsp_5xx"]
+        if row.get("mode") == model.Mode.TCP:
+            # Of TCP, HAProxy counts here what the back end's queue had no room for.
+            yield "SpilloverCount", delta["dreq"]
+        return
+    if row["svname"] == "BACKEND":
+        # Back ends deny nothing but what their queue has no room for.
+        yield "SpilloverCount", delta["dreq"]
         return
     yield "BackendConnectionErrors", delta["econ"] + delta["wretr"]
     if row.get("mode") == model.Mode.TCP:
         connections = max(0.0, delta["stot"] - delta["econ"])
         yield "RequestCount", connections
-        yield "Latency", connections * _number(row, "ctime")
+        yield "LatencyCount", connections
+        yield "Latency", connections * means_ms.get(model.Mode.TCP, _number(row, "ctime"))
         return
     for digit in "2345":
         yield f"HTTPCode_Backend_{digit}XX", delta[f"hrsp_{digit}xx"]
@@ -87,8 +119,8 @@ def _contributions(row: Row, delta: Mapping[str, float]) -> Iterator[tuple[str, 
     yield "HTTPCode_ELB_5XX", -delta["hrsp_5xx"]
     requests = sum(delta[f"hrsp_{kind}"] for kind in ("2xx", "3xx", "4xx", "5xx", "other"))
     yield "RequestCount", requests
-    # HAProxy keeps the mean response time of the last 1,024 requests, which is near enough for a sum per minute.
-    yield "Latency", requests * _number(row, "rtime")
+    yield "LatencyCount", requests
+    yield "Latency", requests * means_ms.get(model.Mode.HTTP, _number(row, "rtime"))
 
 
 def _grown(value: float, before: float) -> float:

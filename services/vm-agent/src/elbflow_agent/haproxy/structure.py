@@ -14,7 +14,7 @@ import structlog
 from elbflow import clock, errors
 from elbflow.contract import document
 from elbflow_agent import files, meters
-from elbflow_agent.haproxy import check, master, model, place, ports, render
+from elbflow_agent.haproxy import check, keys, master, model, place, ports, render
 
 _log = structlog.get_logger(__name__)
 _PORT_RETRIES = 3
@@ -36,6 +36,7 @@ class Structure:
         self,
         where: place.Place,
         process: master.Master,
+        held: keys.Keys,
         *,
         binary: str,
         limits: place.Limits,
@@ -44,6 +45,7 @@ class Structure:
     ) -> None:
         self._where = where
         self._master = process
+        self._keys = held
         self._binary = binary
         self._limits = limits
         self._clock = time
@@ -57,16 +59,21 @@ class Structure:
     async def bindable(self, wanted: model.Model, served: frozenset[int]) -> tuple[model.Model, Problems]:
         """``wanted`` less the listeners whose port cannot be bound; ``served`` are the ports HAProxy has already."""
         new = sorted(wanted.ports - served)
-        obstacles = _obstacles(wanted.address, new)
+        obstacles = _obstacles(wanted.address, new, self._limits.low_ports)
         for _ in range(_PORT_RETRIES):
             if obstacles.keys() <= self._obstructed:
                 break
             # News: an old worker may be about to let go of a port that was removed a moment ago.
             await self._clock.sleep(_PORT_RETRY_S)
-            obstacles = _obstacles(wanted.address, new)
+            obstacles = _obstacles(wanted.address, new, self._limits.low_ports)
         self._obstructed = frozenset(obstacles)
         problems = tuple(document.ListenerProblem(port, reason) for port, reason in obstacles.items())
         return wanted.without_ports(self._obstructed), problems
+
+    def obstructed(self, address: str, candidates: Iterable[int]) -> Problems:
+        """Which of the ports cannot be bound at this instant, and why."""
+        found = _obstacles(address, sorted(candidates), self._limits.low_ports)
+        return tuple(document.ListenerProblem(port, reason) for port, reason in found.items())
 
     async def checked(self, wanted: model.Model) -> tuple[model.Model, Problems]:
         """``wanted`` less the listeners that HAProxy refuses; they are tried singly only if the whole is refused.
@@ -96,9 +103,11 @@ class Structure:
 
     async def start(self, wanted: model.Model) -> None:
         """Start HAProxy with ``wanted``; returns when every listener accepts connections."""
+        await self._keys.write(wanted)
         await self.write(wanted)
         found = await self._master.start()
         self._meters.starts.inc()
+        await self._keys.prune(wanted)
         _log.info("haproxy_started", master=found.master, worker=found.worker)
         await self._await_listening(wanted)
 
@@ -108,21 +117,25 @@ class Structure:
         On failure the previous worker serves on with its own file on disk.
         """
         previous = await files.read(self._where.configuration)
+        former = await self._keys.write(wanted)
         await self.write(wanted)
         try:
             found = await self._master.reload(self.tag(wanted))
         except errors.Retryable:
             if previous is not None:
                 await files.replace(self._where.configuration, previous)
+            await self._keys.restore(former)
             raise
+        await self._keys.prune(wanted)
         self._meters.reloads.labels(reason).inc()
         _log.info("haproxy_reloaded", reason=reason, master=found.master, worker=found.worker)
         await self._await_listening(wanted)
 
     async def _try(self, wanted: model.Model) -> None:
-        text = render.render(wanted, self._where, self._limits)
-        await files.replace(self._where.candidate, text.encode())
-        await check.check(self._binary, self._where.candidate)
+        async with self._keys.staged(wanted) as apart:
+            text = render.render(wanted, apart, self._limits)
+            await files.replace(self._where.candidate, text.encode())
+            await check.check(self._binary, self._where.candidate)
 
     async def _refused(self, wanted: model.Model) -> Problems:
         problems = []
@@ -142,6 +155,6 @@ class Structure:
             await self._clock.sleep(_PORT_RETRY_S)
 
 
-def _obstacles(address: str, candidates: Iterable[int]) -> dict[int, str]:
-    found = ((port, ports.obstacle(address, port)) for port in candidates)
+def _obstacles(address: str, candidates: Iterable[int], may_bind: bool) -> dict[int, str]:
+    found = ((port, ports.obstacle(address, port, may_bind)) for port in candidates)
     return {port: reason for port, reason in found if reason is not None}

@@ -13,7 +13,8 @@ import structlog
 from elbflow import clock, errors
 from elbflow.contract import document
 from elbflow_agent import meters
-from elbflow_agent.health import probe, target, tracker
+from elbflow_agent.haproxy import authentication
+from elbflow_agent.health import identity, probe, target, tracker
 
 _log = structlog.get_logger(__name__)
 _FIRST_PROBE_WITHIN_S = 1.0
@@ -45,6 +46,8 @@ class Checks:
         instruments: meters.Meters,
         changed: Callable[[], None],
         probing: Probe = probe.probe,
+        identities: identity.Identities | None = None,
+        first_success: bool = False,
     ) -> None:
         self._clock = time
         self._rng = rng
@@ -57,6 +60,9 @@ class Checks:
         self._checkers: dict[str, _Checker] = {}
         self._restored: dict[str, tracker.Health] = {}
         self._closed = False
+        self._identities = identities
+        self._first_success = first_success
+        self._keys: Mapping[int, authentication.Keys] = {}
 
     @property
     def check(self) -> document.HealthCheck | None:
@@ -75,16 +81,41 @@ class Checks:
         """States from before a restart; they hold for the instances that :meth:`configure` names next."""
         self._restored = dict(states)
 
-    def configure(self, check: document.HealthCheck | None, instances: Mapping[str, str]) -> None:
-        """Check ``instances`` (id to address); raises :class:`target.InvalidTarget`, changing nothing."""
+    def configure(
+        self,
+        check: document.HealthCheck | None,
+        instances: Mapping[str, str],
+        keys: Mapping[int, authentication.Keys] | None = None,
+    ) -> None:
+        """Check ``instances`` (id to address); raises :class:`target.InvalidTarget`, changing nothing.
+
+        On the ports of ``keys`` they must show one of the keys as well, whatever else is checked.
+        """
+        keys = {} if keys is None else keys
+        if check is None and keys:
+            check = document.HealthCheck(f"SSL:{min(keys)}")
         parsed = target.parse(check.target) if check is not None else None
-        restart_all = check != self._check
-        self._check, self._target = check, parsed
+        restart_all = check != self._check or keys != self._keys
+        self._check, self._target, self._keys = check, parsed, keys
+        if self._identities is not None:
+            self._identities.forget_others({(instance_id, port) for instance_id in instances for port in keys})
         for instance_id in set(self._checkers) - set(instances):
             self._stop(self._checkers.pop(instance_id))
         for instance_id, address in instances.items():
             self._place(instance_id, address, restart_all)
         self._restored = {}
+
+    async def prove(self, *, within_s: float) -> None:
+        """Have all instances in rotation whose key is unknown show it, so that they can serve at once."""
+        if self._identities is None:
+            return
+        waiting = [
+            self._identities.prove(instance_id, checker.address, port, keys, timeout_s=within_s)
+            for port, keys in self._keys.items()
+            for instance_id, checker in self._checkers.items()
+            if checker.health.in_rotation and self._identities.anchors(instance_id, port, keys) is None
+        ]
+        await asyncio.gather(*waiting)
 
     async def aclose(self) -> None:
         """Stop all checkers; their states stay readable."""
@@ -136,15 +167,27 @@ class Checks:
 
     async def _probe(self, instance_id: str, address: str, what: target.Target, timeout_s: float) -> probe.Verdict:
         try:
-            return await self._probing(address, what, timeout_s, self._clock)
+            verdict = await self._probing(address, what, timeout_s, self._clock)
+            if verdict is probe.Verdict.PASSED and not await self._is_known(instance_id, address, timeout_s):
+                return probe.Verdict.FAILED
+            return verdict
         except Exception:
             # A defect of ours says nothing about the instance, and must not end its checks.
             _log.exception("health_probe_broken", instance=instance_id)
             return probe.Verdict.STALLED
 
+    async def _is_known(self, instance_id: str, address: str, timeout_s: float) -> bool:
+        """Whether the instance shows one of the keys on each port where it must."""
+        if self._identities is None:
+            return True
+        for port, keys in self._keys.items():
+            if not await self._identities.prove(instance_id, address, port, keys, timeout_s=timeout_s):
+                return False
+        return True
+
     def _advance(self, instance_id: str, checker: _Checker, passed: bool, check: document.HealthCheck) -> None:
         before = checker.health
-        checker.health = tracker.advance(before, passed, check)
+        checker.health = tracker.advance(before, passed, check, first_success=self._first_success)
         if (checker.health.state, checker.health.in_rotation) != (before.state, before.in_rotation):
             self._meters.transitions.labels(checker.health.state.value).inc()
             _log.info(

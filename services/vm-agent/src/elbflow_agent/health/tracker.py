@@ -42,13 +42,17 @@ def unchecked() -> Health:
     return Health(_UNKNOWN, in_rotation=True, description="")
 
 
-def advance(health: Health, passed: bool, check: document.HealthCheck) -> Health:
-    """Health after one more probe result."""
+def advance(health: Health, passed: bool, check: document.HealthCheck, *, first_success: bool = False) -> Health:
+    """Health after one more probe result.
+
+    ``first_success`` has one success be enough for an instance that has never been in service.
+    """
     streak = _streak(health.streak, passed)
     if passed:
         if health.state is _IN_SERVICE:
             return replace(health, streak=0)
-        if streak >= check.healthy_threshold:
+        is_new = health.state is _UNKNOWN and first_success
+        if is_new or streak >= check.healthy_threshold:
             return Health(_IN_SERVICE, in_rotation=True, description="")
         return replace(health, streak=streak)
     if health.state is _OUT_OF_SERVICE:

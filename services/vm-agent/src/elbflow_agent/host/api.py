@@ -1,8 +1,10 @@
 """The host's control API on the admin server: what a hypervisor is to a real cloud.
 
 ``PUT /vms/{instance_id}`` with ``{"zone", "account", "load_balancer"}`` launches or finds a VM, ``GET /vms`` and
-``GET /vms/{instance_id}`` show, ``DELETE /vms/{instance_id}`` ends one or finds it ended. Every call carries the bearer
-token; everything may be repeated.
+``GET /vms/{instance_id}`` show, ``DELETE /vms/{instance_id}`` ends one or finds it ended.
+``POST /vms/{instance_id}/plan`` with a load-balancer document tells what applying it would change, and changes nothing.
+``POST /vms/{instance_id}/certificates`` has it see at once whether IAM has others for it, as it does every few hours.
+Every call carries the bearer token; everything may be repeated.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ import pydantic
 from aiohttp import web
 
 from elbflow import errors
+from elbflow.contract import document
 from elbflow_agent.host.host import Host, VmConflict
 from elbflow_agent.host.vm import VmView
 
 _Handler: TypeAlias = Callable[[web.Request], Awaitable[web.Response]]
 _LONGEST_NAME = 255
+_DOCUMENT = pydantic.TypeAdapter(document.LoadBalancerDocument)
 
 
 class Launch(pydantic.BaseModel):
@@ -48,6 +52,8 @@ class ControlApi:
             ("GET", "/vms", self._list),
             ("GET", "/vms/{instance_id}", self._show),
             ("PUT", "/vms/{instance_id}", self._put),
+            ("POST", "/vms/{instance_id}/plan", self._plan),
+            ("POST", "/vms/{instance_id}/certificates", self._certificates),
             ("DELETE", "/vms/{instance_id}", self._delete),
         )
         for method, path, handler in routes:
@@ -92,6 +98,19 @@ class ControlApi:
             load_balancer=launch.load_balancer,
         )
         return _json(_summary(view))
+
+    async def _plan(self, request: web.Request) -> web.Response:
+        try:
+            wanted = _DOCUMENT.validate_json(await request.read())
+        except pydantic.ValidationError as error:
+            return _problem(HTTPStatus.BAD_REQUEST, f"invalid document: {error.error_count()} errors")
+        told = await self._host.preview(request.match_info["instance_id"], wanted)
+        return _json(told) if told is not None else _problem(HTTPStatus.NOT_FOUND, "no such VM")
+
+    async def _certificates(self, request: web.Request) -> web.Response:
+        if not self._host.look_at_certificates(request.match_info["instance_id"]):
+            return _problem(HTTPStatus.NOT_FOUND, "no such VM")
+        return _json({}, HTTPStatus.ACCEPTED)
 
     async def _delete(self, request: web.Request) -> web.Response:
         instance_id = request.match_info["instance_id"]

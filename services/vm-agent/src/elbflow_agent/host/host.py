@@ -13,6 +13,8 @@ from types import TracebackType
 import structlog
 
 from elbflow import errors
+from elbflow.contract import document
+from elbflow_agent.haproxy import preview
 from elbflow_agent.host import addresses, records
 from elbflow_agent.host.records import VmRecord
 from elbflow_agent.host.vm import HostedVm, VmShared, VmState, VmView
@@ -63,6 +65,18 @@ class Host:
         """One VM, or None."""
         found = self._vms.get(instance_id)
         return found.view() if found is not None else None
+
+    async def preview(self, instance_id: str, wanted: document.LoadBalancerDocument) -> preview.Preview | None:
+        """What ``wanted`` would change on a VM, or None for a VM that is not there."""
+        found = self._vms.get(instance_id)
+        return await found.preview(wanted) if found is not None else None
+
+    def look_at_certificates(self, instance_id: str) -> bool:
+        """Have a VM look at its certificates now; False when there is no such VM."""
+        found = self._vms.get(instance_id)
+        if found is not None:
+            found.look_at_certificates()
+        return found is not None
 
     async def put(self, instance_id: str, *, zone: str, account: str, load_balancer: str) -> VmView:
         """Launch the VM, or find it; returns when it runs or has failed.

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import structlog
 
-from elbflow import clock
-from elbflow_agent import assembly, ipc, meters
-from elbflow_agent.haproxy import place
+from elbflow import clock, errors
+from elbflow.contract import document
+from elbflow_agent import accesslog, assembly, ipc, meters
+from elbflow_agent.haproxy import place, preview
+from elbflow_agent.host.credentials import HostExchange
 from elbflow_agent.host.records import VmRecord
 from elbflow_agent.servo import Servo, ServoOptions, ServoStatistics
 from elbflow_agent.worker import Workers
@@ -53,6 +55,11 @@ class VmShared:
     rng: random.Random
     instruments: meters.Meters
     starting: asyncio.Semaphore
+    exchange: HostExchange | None = None
+    """None: no certificate can be had."""
+    server_connections: int = 0
+    first_success: bool = False
+    shipping: accesslog.Shipping | None = None
 
 
 class HostedVm:
@@ -61,6 +68,7 @@ class HostedVm:
     def __init__(self, record: VmRecord, directory: Path, shared: VmShared) -> None:
         self.record = record
         self._shared = shared
+        self._exchange = shared.exchange.of(record) if shared.exchange is not None else None
         self._servo = Servo(
             ServoOptions(
                 address=record.address,
@@ -69,10 +77,15 @@ class HostedVm:
                 owner=record.key,
                 limits=shared.limits,
                 removal_grace_s=shared.removal_grace_s,
+                server_connections=shared.server_connections,
+                first_success=shared.first_success,
+                key_directory=self._exchange.key_directory if self._exchange is not None else None,
             ),
             time=shared.time,
             rng=shared.rng,
             instruments=shared.instruments,
+            certificates=self._exchange.source if self._exchange is not None else None,
+            shipping=shared.shipping,
         )
         self._state = VmState.STARTING
         self._started = asyncio.Event()
@@ -87,6 +100,17 @@ class HostedVm:
     def view(self) -> VmView:
         servo = self._servo.statistics() if self._state is VmState.RUNNING else None
         return VmView(self.record, self._state, servo)
+
+    async def preview(self, wanted: document.LoadBalancerDocument) -> preview.Preview:
+        """What applying ``wanted`` would change; raises :class:`errors.Retryable` until the VM runs."""
+        if self._state is not VmState.RUNNING:
+            raise errors.Retryable(f"the VM is {self._state}")
+        return await self._servo.preview(wanted)
+
+    def look_at_certificates(self) -> None:
+        """Ask IAM now whether there is another content, whenever that was due."""
+        if self._exchange is not None:
+            self._exchange.source.look()
 
     def start(self) -> None:
         """Bring the VM up in the background; it never raises, see :attr:`state`."""
@@ -107,6 +131,8 @@ class HostedVm:
         """End the VM and its HAProxy, whose connections have ``soft_s`` seconds to finish."""
         self._soft_s = soft_s
         await self.leave()
+        if self._exchange is not None:
+            await self._exchange.forget()
 
     async def _guarded(self) -> None:
         try:
@@ -122,6 +148,8 @@ class HostedVm:
     async def _run(self) -> None:
         instance_id, shared = self.record.instance_id, self._shared
         async with contextlib.AsyncExitStack() as stack:
+            if self._exchange is not None:
+                await stack.enter_async_context(self._exchange)
             async with shared.starting:
                 servo = await stack.enter_async_context(self._servo)
             await shared.server.add(instance_id, assembly.handlers(servo))

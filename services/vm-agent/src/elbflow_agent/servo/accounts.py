@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from elbflow import clock, errors
 from elbflow.contract import document
 from elbflow_agent import meters
-from elbflow_agent.haproxy import apply
+from elbflow_agent.haproxy import apply, logs
 from elbflow_agent.servo.ledger import Ledger
 from elbflow_agent.servo.memory import Memory
 
 _OLD_WORKER_LOOK_S = 0.5
+_QUEUE_LOOK_S = 1.0
 
 
 class Accounts:
@@ -28,6 +30,7 @@ class Accounts:
         self._reported_at = time.monotonic()
         self._turn = asyncio.Lock()
         self._restructured = asyncio.Event()
+        self._queueing = asyncio.Event()
 
     async def recall(self) -> None:
         """Go on where the last process stopped."""
@@ -36,6 +39,22 @@ class Accounts:
     def restructured(self) -> None:
         """Old workers may be there now."""
         self._restructured.set()
+
+    def hear(self, line: logs.Short) -> None:
+        """Take what a log line says."""
+        self._applier.counters.samples.add(line)
+        if line.queue:
+            self._queueing.set()
+
+    @property
+    def totals(self) -> Mapping[str, float]:
+        """What was counted up to the last look."""
+        return self._applier.counters.totals
+
+    @property
+    def queue(self) -> float:
+        """How many waited for a server at the last look."""
+        return self._applier.counters.queue
 
     async def report(self, acknowledge: int) -> document.MetricsReport:
         """All counters that are not settled by ``acknowledge``; on disk before they are returned."""
@@ -47,6 +66,7 @@ class Accounts:
                 acknowledge,
                 period_s=round(now - self._reported_at, 3),
                 now=self._clock.now(),
+                extremes=self._applier.counters.samples.take_extremes(),
             )
             self._reported_at = now
             await self._memory.save_metrics(self._ledger, self._applier.counters)
@@ -59,6 +79,9 @@ class Accounts:
         except errors.Retryable as error:
             self._meters.converge_errors.labels(type(error).__name__).inc()
             return False
+        finally:
+            if self._applier.counters.queue:
+                self._queueing.set()
 
     async def follow_old_workers(self) -> None:
         """For ever: count what old workers still answer after a reload until they are gone."""
@@ -67,3 +90,11 @@ class Accounts:
             self._restructured.clear()
             while await self.count():
                 await self._clock.sleep(_OLD_WORKER_LOOK_S)
+
+    async def follow_queues(self) -> None:
+        """For ever: look every second while requests wait for servers."""
+        while True:
+            await self._queueing.wait()
+            self._queueing.clear()
+            await self._clock.sleep(_QUEUE_LOOK_S)
+            await self.count()

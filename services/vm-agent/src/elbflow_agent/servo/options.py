@@ -13,7 +13,10 @@ from elbflow_agent.haproxy import place
 class ServoOptions:
     """``owner`` None accepts any load balancer's document.
 
-    ``removal_grace_s`` bounds the drain of removed servers when connection draining is off.
+    ``removal_grace_s`` bounds the drain of removed servers when connection draining is off. ``key_directory`` is where
+    HAProxy reads certificates with their keys. ``publish_s``: how long to store unfinished access logs when leaving.
+    ``server_connections`` bounds the connections of each server, 0 does not. ``first_success``: one passed health check
+    is enough for an instance that has never been in service.
     """
 
     address: str
@@ -22,6 +25,10 @@ class ServoOptions:
     owner: document.LoadBalancerKey | None = None
     limits: place.Limits = field(default_factory=place.Limits)
     removal_grace_s: float = 5.0
+    key_directory: Path | None = None
+    publish_s: float = 0.0
+    server_connections: int = 0
+    first_success: bool = False
 
 
 @dataclass(frozen=True, slots=True)

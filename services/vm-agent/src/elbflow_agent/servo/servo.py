@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import random
 from collections.abc import Mapping
 from types import TracebackType
@@ -16,20 +17,34 @@ import structlog
 
 from elbflow import clock, errors
 from elbflow.contract import document
-from elbflow_agent import meters
-from elbflow_agent.haproxy import apply, model, place, plan, processes
-from elbflow_agent.health import checks, probe, tracker
+from elbflow_agent import accesslog, meters
+from elbflow_agent.certificates.model import Nowhere, Source
+from elbflow_agent.haproxy import (
+    apply,
+    authentication,
+    drops,
+    keys,
+    logs,
+    model,
+    pipes,
+    place,
+    plan,
+    preview,
+    shelf,
+)
+from elbflow_agent.health import checks, identity, probe, tracker
 from elbflow_agent.servo import reports
 from elbflow_agent.servo.accounts import Accounts
 from elbflow_agent.servo.memory import Memory
 from elbflow_agent.servo.options import ServoOptions, ServoStatistics
+from elbflow_agent.servo.watchdog import Watchdog
 
 _log = structlog.get_logger(__name__)
 _APPLY_ATTEMPTS = 2
 _PROBLEM_LOOK_S = 10.0
 _BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 _REMEMBER_S = 30.0
-_SHORT_LIFE_S = 10.0
+_PROVE_S = 3.0
 
 
 class WrongLoadBalancer(errors.Permanent):
@@ -47,49 +62,89 @@ class Servo:
         rng: random.Random,
         instruments: meters.Meters,
         probing: checks.Probe = probe.probe,
+        certificates: Source | None = None,
+        shipping: accesslog.Shipping | None = None,
     ) -> None:
         self._options = options
         self._clock = time
         self._meters = instruments
-        self._where = place.Place(options.directory)
+        self._where = place.Place(options.directory, options.key_directory)
         self._memory = Memory(options.directory, time)
+        self._keys = keys.Keys(self._where)
+        self._certificates = Nowhere() if certificates is None else certificates
+        self._shelf = shelf.Shelf(self._certificates, self._keys, time)
         self._applier = apply.Applier(
-            self._where, binary=options.binary, limits=options.limits.fitted(), time=time, instruments=instruments
+            self._where,
+            self._keys,
+            binary=options.binary,
+            limits=options.limits.fitted(),
+            time=time,
+            instruments=instruments,
         )
+        self._identities = identity.Identities(options.directory / "identities.json", self._health_changed)
         self._checks = checks.Checks(
-            time=time, rng=rng, instruments=instruments, changed=self._health_changed, probing=probing
+            time=time,
+            rng=rng,
+            instruments=instruments,
+            changed=self._health_changed,
+            probing=probing,
+            identities=self._identities,
+            first_success=options.first_success,
         )
         self._accounts = Accounts(self._applier, self._memory, time=time, instruments=instruments)
+        self._recorder = accesslog.Recorder(
+            self._where.log_pipe,
+            options.directory.name,
+            options.address,
+            shipping,
+            time=time,
+            measure=self._accounts.hear,
+            instruments=instruments,
+        )
+        self._drops = drops.Drops(self._where.admin_socket)
         self._document: document.LoadBalancerDocument | None = None
         self._plan = plan.Plan(model.Model(options.address))
         self._problems: tuple[document.ListenerProblem, ...] = ()
         self._shown: Mapping[str, tracker.Health] = {}
-        self._master: int | None = None
+        self._mute: int | None = None  # the master that cannot write log lines
         self._look_again_s: float | None = None
         self._news = asyncio.Event()
         self._dirty = asyncio.Event()
+        self._watchdog = Watchdog(self._dirty.set, time)
         self._unsaved = asyncio.Event()
-        self._converged = asyncio.Event()
         self._applying = asyncio.Lock()
         self._converging = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
+        self._shown_as: int | None = None
 
     async def __aenter__(self) -> Servo:
         await asyncio.to_thread(self._where.prepare)
+        await self._shelf.recall()
+        self._certificates.subscribe(self._dirty.set)
         await self._recall()
+        self._shown_as = self._meters.load_balancers.enter(self._owner, self._accounts)
+        self._mute = await asyncio.to_thread(pipes.mute, self._where)
+        await self._recorder.start(accesslog.Destination.of(self._document))
         try:
             await self._converge()
         except errors.ElbflowError as error:
             # The VM must answer even if HAProxy cannot start yet; the keeper goes on trying.
             self._note_failure(error, 0)
-        for loop in (self._keep, self._supervise, self._remember, self._accounts.follow_old_workers):
+        accounts = (self._accounts.follow_old_workers, self._accounts.follow_queues)
+        for loop in (self._keep, self._watchdog.watch, self._remember, *accounts):
             self._tasks.append(asyncio.create_task(loop(), name=f"servo-{loop.__name__.strip('_')}"))
+        # Not before: what has been recalled serves without waiting for anybody.
+        wanted = shelf.named(self._document)
+        self._tasks.append(asyncio.create_task(self._shelf.want(wanted), name="servo-certificates"))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stop_tasks()
+        if self._shown_as is not None:
+            self._meters.load_balancers.leave(self._shown_as)
+        await self._recorder.leave(publish_s=self._options.publish_s)
         await self._accounts.count()
         await self._memory.save_health(dict(self._checks.states()))
 
@@ -99,24 +154,35 @@ class Servo:
         Raises :class:`errors.Permanent` for a document that cannot be applied and :class:`errors.Retryable` when
         HAProxy could not be brought there; in both cases, and on cancellation, the previous document stays in force.
         """
-        if self._options.owner not in (None, wanted.key):
-            raise WrongLoadBalancer(f"this VM serves {self._options.owner}, not {wanted.key}")
+        self._check_owner(wanted)
         async with self._applying:
             current = self._document
             if current is not None and wanted.generation < current.generation:
                 return self._answer(current)
             applied = False
             try:
+                await self._shelf.want(shelf.named(wanted) | shelf.named(current))
                 self._adopt_document(wanted)
+                await self._checks.prove(within_s=_PROVE_S)
                 await self._converge_repeatedly()
+                if self._look_again_s is not None:
+                    self._dirty.set()  # the keeper sleeps by what was due before
                 await self._memory.save_document(wanted)
                 applied = True
             finally:
                 if not applied:
                     self._restore_document(current)
+            await self._shelf.want(shelf.named(wanted))
             if current is None or current.generation != wanted.generation:
                 _log.info("document_applied", generation=wanted.generation, problems=len(self._problems))
             return self._answer(wanted)
+
+    async def preview(self, wanted: document.LoadBalancerDocument) -> preview.Preview:
+        """What applying ``wanted`` would change, by which means and why. Nothing is changed."""
+        self._check_owner(wanted)
+        derived = self._derive(wanted)
+        told = await self._applier.preview(derived.model, drain_s=self._drain_s(wanted))
+        return dataclasses.replace(told, problems=(*derived.problems, *told.problems))
 
     async def health(self, known_digest: str, wait_s: float) -> document.HealthReport:
         """The health report as soon as its digest differs from ``known_digest``, at the latest after ``wait_s``."""
@@ -133,12 +199,16 @@ class Servo:
 
     async def metrics(self, acknowledge: int) -> document.MetricsReport:
         """All counters that are not settled by ``acknowledge``."""
+        if accesslog.Destination.of(self._document) is not None:
+            await self._recorder.count_drops(self._drops)
         return await self._accounts.report(acknowledge)
 
     async def stop_data_plane(self, soft_s: float) -> None:
         """Stop HAProxy for good: the VM is being removed."""
         await self._stop_tasks()
         await self._applier.stop(soft_s=soft_s)
+        await self._recorder.finish()
+        await self._keys.destroy()
 
     def statistics(self) -> ServoStatistics:
         applied, states = self._document, self._checks.states()
@@ -146,7 +216,7 @@ class Servo:
             generation=applied.generation if applied is not None else None,
             content_hash=applied.content_hash() if applied is not None else None,
             problems=self._problems,
-            haproxy_pid=self._master,
+            haproxy_pid=self._watchdog.master,
             instances=len(states),
             in_rotation=sum(health.in_rotation for health in states.values()),
         )
@@ -158,6 +228,7 @@ class Servo:
             return
         fresh_s = 2.0 * saved.health_check.interval_s if saved.health_check is not None else 0.0
         self._checks.restore(await self._memory.health(fresh_s))
+        await self._identities.recall()
         self._adopt_document(saved)
 
     def _adopt_document(self, wanted: document.LoadBalancerDocument) -> None:
@@ -165,6 +236,7 @@ class Servo:
         self._checks.configure(
             wanted.health_check,
             {each.instance_id: each.address for each in wanted.backends if each.instance_id not in derived.excluded},
+            authentication.of_document(wanted),
         )
         self._document, self._plan = wanted, derived
         self._publish()
@@ -176,6 +248,10 @@ class Servo:
         else:
             self._checks.configure(None, {})
         self._dirty.set()
+
+    def _check_owner(self, wanted: document.LoadBalancerDocument) -> None:
+        if self._options.owner not in (None, wanted.key):
+            raise WrongLoadBalancer(f"this VM serves {self._options.owner}, not {wanted.key}")
 
     def _answer(self, applied: document.LoadBalancerDocument) -> document.Applied:
         return document.Applied(applied.generation, applied.content_hash(), self._problems)
@@ -212,10 +288,10 @@ class Servo:
         async with self._converging:
             wanted, states = self._document, dict(self._checks.states())
             try:
-                self._master = await self._reach_or_leave(wanted)
+                master = await self._reach_or_leave(wanted)
             finally:
                 self._show(states)
-            self._converged.set()
+            self._watchdog.serves(master)
 
     async def _reach_or_leave(self, wanted: document.LoadBalancerDocument | None) -> int | None:
         """Pid of the master that serves then."""
@@ -226,8 +302,17 @@ class Servo:
         return master
 
     async def _reach(self, wanted: document.LoadBalancerDocument | None) -> int | None:
+        await self._shelf.refresh()
         self._plan = self._derive(wanted)
+        destination = accesslog.Destination.of(wanted)
+        if destination is not None:
+            self._recorder.direct(destination)  # before HAProxy writes the first line for it
         result = await self._applier.converge(self._plan.model, drain_s=self._drain_s(wanted))
+        self._recorder.direct(destination)
+        if self._mute not in (None, result.master):
+            self._mute = None
+            self._dirty.set()
+        self._shelf.served(result.served.certificates)
         problems = sorted((*self._plan.problems, *result.problems), key=lambda problem: problem.port)
         self._problems = tuple(problems)
         self._look_again_s = result.look_again_s or (_PROBLEM_LOOK_S if result.problems else None)
@@ -235,10 +320,23 @@ class Servo:
             self._accounts.restructured()
         return result.master
 
+    def _owner(self) -> document.LoadBalancerKey | None:
+        return self._document.key if self._document is not None else self._options.owner
+
     def _derive(self, wanted: document.LoadBalancerDocument | None) -> plan.Plan:
         if wanted is None:
             return plan.Plan(model.Model(self._options.address))
-        return plan.plan(wanted, self._options.address, self._checks.in_rotation)
+        derived = plan.plan(
+            wanted,
+            self._options.address,
+            self._checks.in_rotation,
+            self._shelf.usable,
+            self._identities.anchors,
+            self._options.server_connections,
+        )
+        if self._mute is None:
+            return derived
+        return dataclasses.replace(derived, model=dataclasses.replace(derived.model, logging=logs.Logging.NONE))
 
     def _drain_s(self, wanted: document.LoadBalancerDocument | None) -> float:
         if wanted is not None and wanted.attributes.draining_enabled:
@@ -269,24 +367,6 @@ class Servo:
         self._meters.converge_errors.labels(type(error).__name__).inc()
         if failures == 0 or failures == len(_BACKOFF_S):
             _log.error("converge_failed", kind=type(error).__name__, reason=str(error))
-
-    async def _supervise(self) -> None:
-        """Notice at once when HAProxy dies (F106); one that dies again and again is started less and less often."""
-        deaths = 0
-        while True:
-            await self._converged.wait()
-            self._converged.clear()
-            watched, began = self._master, self._clock.monotonic()
-            if watched is not None:
-                await processes.exited(watched)
-                _log.error("haproxy_died", master=watched, in_a_row=deaths)
-            deaths = 0 if self._clock.monotonic() - began > _SHORT_LIFE_S else deaths + 1
-            if self._master == watched:
-                self._master = None
-            self._converged.clear()  # what was set meanwhile spoke of the dead one
-            if deaths > 1:
-                await self._clock.sleep(_BACKOFF_S[min(deaths, len(_BACKOFF_S) - 1)])
-            self._dirty.set()
 
     async def _remember(self) -> None:
         """Keep the health file current enough to be believed after a restart."""

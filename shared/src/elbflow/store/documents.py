@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from elbflow import store
 from elbflow.contract import document
-from elbflow_activities import conditions
+from elbflow.store import conditions, model
 
-TALKING = frozenset({store.VmState.PENDING, store.VmState.IN_SERVICE})
+TALKING = frozenset({model.VmState.PENDING, model.VmState.IN_SERVICE})
 """States of VMs that get tasks: others would let them time out (spec 11.1 no. 6)."""
 
 
-def talking_vms(lb: store.LoadBalancer) -> tuple[store.Vm, ...]:
+def talking_vms(lb: model.LoadBalancer) -> tuple[model.Vm, ...]:
     """VMs that should serve the load balancer."""
     zones = lb.enabled_zones
     return tuple(vm for vm in lb.vms if vm.state in TALKING and vm.zone in zones)
 
 
-def of_zone(lb: store.LoadBalancer, zone: str) -> document.LoadBalancerDocument:
+def of_zone(lb: model.LoadBalancer, zone: str) -> document.LoadBalancerDocument:
     """The document of the VMs of one enabled zone."""
     return document.LoadBalancerDocument(
         key=lb.key,
@@ -31,14 +30,14 @@ def of_zone(lb: store.LoadBalancer, zone: str) -> document.LoadBalancerDocument:
     )
 
 
-def hashes(lb: store.LoadBalancer) -> dict[str, str]:
+def hashes(lb: model.LoadBalancer) -> dict[str, str]:
     """What each VM should serve, by instance id; equal hashes leave a VM nothing to do."""
     vms = talking_vms(lb)
     by_zone = {zone: of_zone(lb, zone).content_hash() for zone in {vm.zone for vm in vms}}
     return {vm.instance_id: by_zone[vm.zone] for vm in vms}
 
 
-def _backends(lb: store.LoadBalancer, zone: str) -> tuple[document.BackendInstance, ...]:
+def _backends(lb: model.LoadBalancer, zone: str) -> tuple[document.BackendInstance, ...]:
     """The zone's own instances, and healthy ones of other zones when it may or must use them (EUCA-13233)."""
     reachable = [backend for backend in lb.backends if backend.address]
     own = [backend for backend in reachable if backend.zone in (zone, None) and _is_probed(backend)]
@@ -52,21 +51,21 @@ def _backends(lb: store.LoadBalancer, zone: str) -> tuple[document.BackendInstan
     return tuple(chosen)
 
 
-def _is_probed(backend: store.Backend) -> bool:
-    return backend.state is not store.BackendState.ERROR or conditions.is_unreachable(backend)
+def _is_probed(backend: model.Backend) -> bool:
+    return backend.state is not model.BackendState.ERROR or conditions.is_unreachable(backend)
 
 
-def _in_service(backend: store.Backend) -> bool:
-    return backend.state is store.BackendState.IN_SERVICE
+def _in_service(backend: model.Backend) -> bool:
+    return backend.state is model.BackendState.IN_SERVICE
 
 
-def _backend_policies(lb: store.LoadBalancer) -> tuple[document.BackendServerPolicies, ...]:
+def _backend_policies(lb: model.LoadBalancer) -> tuple[document.BackendServerPolicies, ...]:
     """Those of ports that some listener uses: others outlived their listeners and mean nothing to a VM."""
     ports = {listener.instance_port for listener in lb.listeners}
     return tuple(one for one in lb.backend_policies if one.instance_port in ports and one.policy_names)
 
 
-def _policies(lb: store.LoadBalancer) -> tuple[document.Policy, ...]:
+def _policies(lb: model.LoadBalancer) -> tuple[document.Policy, ...]:
     """Those in use, and the public keys that backend authentication refers to (spec 3.1)."""
     wanted = {name for listener in lb.listeners for name in listener.policy_names}
     wanted |= {name for backend in _backend_policies(lb) for name in backend.policy_names}

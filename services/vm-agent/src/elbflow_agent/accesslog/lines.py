@@ -1,0 +1,142 @@
+"""Pure: AWS's access-log lines from HAProxy's (spec/vm-agent-data-plane 6.3, REQ-6.1, REQ-6.5)."""
+
+from __future__ import annotations
+
+import http
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from elbflow_agent.haproxy import logs, model
+
+_UNSAFE = re.compile(r"[^ !#-\[\]-~]")
+_BODYLESS = frozenset({204, 304})
+_INFORMATIONAL = range(100, 200)
+# HAProxy counts what it keeps in its buffers: no ": ", no ends of lines, but its own record of the first line.
+_PER_HEADER = 4
+_END_OF_HEADERS = 2
+_FIRST_LINE = 20
+_MARKS = 2
+"""Marks behind the headers and behind the body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """An object's content, how many lines it has, and how many could not be read."""
+
+    body: bytes
+    lines: int
+    unreadable: int
+
+
+def convert(raw: bytes, name: str) -> Converted:
+    """Lines of HAProxy as those of load balancer ``name``. Notes and short lines that HAProxy wrote too are skipped."""
+    written: list[str] = []
+    unreadable = 0
+    for line in raw.split(b"\n"):
+        if not line.startswith(b"["):
+            continue
+        entry = logs.entry(line)
+        if entry is not None:
+            written.append(line_of(entry, name))
+        elif logs.short(line) is None:
+            unreadable += 1
+    text = "\n".join((*written, "")) if written else ""
+    return Converted(text.encode("ascii"), len(written), unreadable)
+
+
+def line_of(entry: logs.Entry, name: str) -> str:
+    """The 15 fields of one request or connection."""
+    return " ".join(_http(entry, name) if isinstance(entry, logs.Http) else _tcp(entry, name))
+
+
+def _http(entry: logs.Http, name: str) -> Iterator[str]:
+    waited_ms = entry.handshake_ms + max(entry.idle_ms, 0)
+    dispatched = entry.connect_ms >= 0
+    answered = entry.response_ms >= 0
+    status = str(entry.status) if entry.status > 0 else "-"
+    yield from _start(entry, name, entry.accepted_at + waited_ms / 1000)
+    yield _seconds(max(entry.request_ms, 0) + entry.wait_ms + entry.connect_ms if dispatched else -1)
+    yield _seconds(entry.response_ms)
+    # HAProxy passes headers on as they come: the time until the answer begins is within a millisecond.
+    yield _seconds(0 if answered else -1)
+    yield status
+    yield status if answered else "0"
+    yield str(_received(entry))
+    yield str(_sent(entry))
+    yield f'"{_request(entry)}"'
+    yield f'"{_quoted(entry.agent)}"'
+    yield entry.cipher
+    yield entry.protocol
+
+
+def _tcp(entry: logs.Tcp, name: str) -> Iterator[str]:
+    yield from _start(entry, name, entry.accepted_at)
+    connected = entry.connect_ms >= 0
+    yield _seconds(entry.handshake_ms + entry.wait_ms + entry.connect_ms if connected else -1)
+    # What flows through a connection has no beginnings to measure.
+    yield from (_seconds(-1), _seconds(-1), "-", "-", str(entry.received), str(entry.sent))
+    yield from ('"- - - "', '"-"', entry.cipher, entry.protocol)
+
+
+def _start(entry: logs.Entry, name: str, at: float) -> Iterator[str]:
+    whole, fraction = divmod(round(at * 1_000_000), 1_000_000)
+    yield f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{fraction:06d}Z"
+    yield name
+    yield f"{entry.client}:{entry.client_port}"
+    yield f"{entry.server}:{entry.server_port}" if entry.connect_ms >= 0 else "-"
+
+
+def _seconds(milliseconds: int) -> str:
+    return f"{milliseconds / 1000:.6f}" if milliseconds >= 0 else "-1"
+
+
+def _request(entry: logs.Http) -> str:
+    if entry.uri == "-" and entry.version == "-":
+        return "- - - "
+    scheme = "http" if entry.protocol == "-" else "https"
+    return f"{_quoted(entry.method)} {_quoted(_url(scheme, entry))} {_quoted(entry.version)}"
+
+
+def _url(scheme: str, entry: logs.Http) -> str:
+    if "://" in entry.uri.split("?", 1)[0]:
+        return entry.uri
+    host = entry.host.rsplit(":", 1)[0] if entry.host.rpartition(":")[2].isdecimal() else entry.host
+    separator = "" if entry.uri.startswith("/") else "/"
+    return f"{scheme}://{host}:{model.port_of(entry.frontend.rstrip('~'))}{separator}{entry.uri}"
+
+
+def _quoted(text: str) -> str:
+    return _UNSAFE.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+
+
+def _received(entry: logs.Http) -> int:
+    if entry.got != "-":
+        return min(int(entry.got), entry.received)
+    if entry.got_head == "-":
+        return 0
+    target = len(entry.method) + len(entry.uri) + len(entry.version)
+    return _beyond_head(entry.received, entry.got_head, entry.got_heads, target)
+
+
+def _sent(entry: logs.Http) -> int:
+    if entry.method == "HEAD" or entry.status in _BODYLESS or entry.status in _INFORMATIONAL:
+        return 0
+    if entry.gave != "-":
+        return min(int(entry.gave), entry.sent)
+    if entry.gave_head == "-":
+        return entry.sent
+    return _beyond_head(entry.sent, entry.gave_head, entry.gave_heads, len("HTTP/1.1200") + len(_phrase(entry.status)))
+
+
+def _beyond_head(total: int, head: str, headers: str, first_line: int) -> int:
+    kept = int(head) - _END_OF_HEADERS - _PER_HEADER * int(headers)
+    return max(0, total - kept - _FIRST_LINE - first_line - _MARKS)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return ""

@@ -1,0 +1,65 @@
+"""Pure: in what a running HAProxy differs from the model it should serve (spec/vm-agent REQ-1.2, REQ-3.3).
+
+After every change the answer must be: in nothing. Servers that drain are no difference; they are on their way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from elbflow import errors
+from elbflow_agent.haproxy import diff, model, running
+
+
+class Disagreement(errors.Retryable):
+    """HAProxy obeyed every command and still does not serve what it should."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """``kind`` is one of version, listener, server, address, state and certificate; ``what`` is for people."""
+
+    kind: str
+    what: str
+
+
+def differences(
+    actual: running.Running, wanted: model.Model, wanted_tag: str, *, leaving: Collection[running.ServerKey] = ()
+) -> tuple[Difference, ...]:
+    """All of them; ``leaving`` are servers that may still be there but must take no new traffic."""
+    found = [*_structure(actual, wanted, wanted_tag)]
+    for listener in wanted.listeners:
+        for server in listener.servers:
+            found += _server(actual, (listener.backend, server.name), server)
+    for key in diff.departed(actual, wanted):
+        if key not in leaving:
+            found.append(Difference("server", f"{_name(key)} is there and should not be"))
+        elif actual.servers[key].admin is model.Admin.READY:
+            found.append(Difference("state", f"{_name(key)} takes traffic and should leave"))
+    return tuple(found)
+
+
+def _structure(actual: running.Running, wanted: model.Model, wanted_tag: str) -> Iterator[Difference]:
+    if actual.tag != wanted_tag:
+        yield Difference("version", f"version {actual.tag or 'unknown'} instead of {wanted_tag}")
+    for port in sorted(actual.ports ^ wanted.ports):
+        yield Difference(
+            "listener", f"listener {port} is {'missing' if port in wanted.ports else 'there and not wanted'}"
+        )
+
+
+def _server(actual: running.Running, key: running.ServerKey, wanted: model.Server) -> Iterator[Difference]:
+    found = actual.servers.get(key)
+    if found is None:
+        yield Difference("server", f"{_name(key)} is missing")
+        return
+    if (found.address, found.port) != (wanted.address, wanted.port):
+        there, should = f"{found.address}:{found.port}", f"{wanted.address}:{wanted.port}"
+        yield Difference("address", f"{_name(key)} is at {there} instead of {should}")
+    if found.admin is not wanted.admin:
+        yield Difference("state", f"{_name(key)} is {found.admin} instead of {wanted.admin}")
+
+
+def _name(key: running.ServerKey) -> str:
+    return f"server {key[0]}/{key[1]}"

@@ -1,0 +1,246 @@
+"""HAProxy is what it should be after every change, comes back when it dies, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import MutableMapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.integration.agent.conftest import Backend, exchange, free_port, get, kill
+from tests.integration.agent.test_apply import READY, count, wanted
+
+from elbflow import clock
+from elbflow_agent import meters
+from elbflow_agent.haproxy import apply, compare, master, model, orders, place, preview, runtime
+
+MAINT = model.Admin.MAINT
+BACK_S = 1.0
+
+
+def differences(instruments: meters.Meters) -> dict[str, float]:
+    samples = (sample for family in instruments.differences.collect() for sample in family.samples)
+    return {each.labels["kind"]: each.value for each in samples if each.name.endswith("_total")}
+
+
+@pytest.mark.parametrize("victim", ["master", "worker"])
+async def test_a_killed_haproxy_is_back_within_a_second_with_its_servers(
+    applier: apply.Applier, address: str, backends: list[Backend], where: place.Place, victim: str, binary: str
+) -> None:
+    port, (one, two, _) = free_port(address), backends
+    first = wanted(address, port, one, two)
+    out = replace(first.listeners[0].servers[1], admin=MAINT)
+    base = replace(first, listeners=(replace(first.listeners[0], servers=(first.listeners[0].servers[0], out)),))
+    await applier.converge(first, drain_s=0)
+    await applier.converge(base, drain_s=0)
+    api = runtime.Runtime(where.admin_socket)
+    before = await api.observe()
+    found = await master.Master(where, binary=binary, time=clock.SystemClock()).processes()
+    began = time.monotonic()
+    await kill(found.master if victim == "master" else before.pid)
+    await applier.converge(base, drain_s=0)
+    assert (await get(address, port))[2] == one.name
+    assert time.monotonic() - began < BACK_S
+    after = await api.observe()
+    assert (after.servers, after.ports, after.tag) == (before.servers, before.ports, before.tag)
+    assert after.pid != before.pid
+
+
+async def test_a_reload_does_not_prolong_the_drain_of_a_departed_server(
+    applier: apply.Applier, address: str, backends: list[Backend]
+) -> None:
+    port, (one, two, _) = free_port(address), backends
+    both = wanted(address, port, one, two, mode=model.Mode.TCP)
+    await applier.converge(both, drain_s=0)
+    sessions = [await asyncio.open_connection(address, port) for _ in range(2)]
+    bodies = {(await exchange(*session))[2]: session for session in sessions}
+    assert bodies.keys() == {one.name, two.name}
+    left = replace(wanted(address, port, one, mode=model.Mode.TCP), idle_timeout_s=61)
+    result = await applier.converge(left, drain_s=0.4)
+    assert result.restructured
+    assert result.look_again_s is not None
+    assert (await exchange(*bodies[two.name]))[0] == "200"
+    await asyncio.sleep(result.look_again_s)
+    assert (await applier.converge(left, drain_s=0.4)).look_again_s is None
+    async with asyncio.timeout(1):
+        assert await bodies[two.name][0].read() == b""
+    assert (await exchange(*bodies[one.name]))[0] == "200"
+    for _, writer in sessions:
+        writer.close()
+
+
+async def test_an_old_worker_ends_within_the_drain_limit(
+    applier: apply.Applier, address: str, backends: list[Backend], where: place.Place, binary: str
+) -> None:
+    """The limit is one second here."""
+    port = free_port(address)
+    base = wanted(address, port, backends[0], mode=model.Mode.TCP)
+    short = apply.Applier(
+        where, binary=binary, limits=place.Limits(1000, 1), time=clock.SystemClock(), instruments=meters.Meters()
+    )
+    await short.converge(base, drain_s=0)
+    reader, writer = await asyncio.open_connection(address, port)
+    assert (await exchange(reader, writer))[0] == "200"
+    await short.converge(replace(base, idle_timeout_s=61), drain_s=0)
+    subject = master.Master(where, binary=binary, time=clock.SystemClock())
+    assert len((await subject.processes()).old_workers) == 1
+    async with asyncio.timeout(3):
+        while (await subject.processes()).old_workers:
+            await asyncio.sleep(0.05)
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_reloads_keep_their_distance_and_none_is_lost(
+    applier: apply.Applier,
+    address: str,
+    backends: list[Backend],
+    monkeypatch: pytest.MonkeyPatch,
+    logs: list[MutableMapping[str, Any]],
+    instruments: meters.Meters,
+) -> None:
+    asked: list[float] = []
+    genuine = runtime.ask
+
+    async def noted(socket: Any, command: str, *, timeout_s: float) -> str:
+        if command == "reload":
+            asked.append(time.monotonic())
+        return await genuine(socket, command, timeout_s=timeout_s)
+
+    monkeypatch.setattr(runtime, "ask", noted)
+    base = wanted(address, free_port(address), backends[0])
+    models = [replace(base, idle_timeout_s=10 + number) for number in range(6)]
+    results = await asyncio.gather(*(applier.converge(each, drain_s=0) for each in models))
+    assert all(result.restructured for result in results)
+    assert len(asked) == 5
+    assert min(later - earlier for earlier, later in itertools.pairwise(asked)) >= master.RELOAD_SPACING_S
+    assert not [event for event in logs if event["event"] == "haproxy_reload_lost"]
+    assert differences(instruments) == {}
+
+
+async def test_what_was_changed_behind_our_back_is_put_right(
+    applier: apply.Applier, address: str, backends: list[Backend], where: place.Place, instruments: meters.Meters
+) -> None:
+    port, (one, two, _) = free_port(address), backends
+    base = wanted(address, port, one, two)
+    await applier.converge(base, drain_s=0)
+    api = runtime.Runtime(where.admin_socket)
+    before, backend = await api.observe(), model.backend_name(port)
+    await api.carry_out(
+        orders.set_state((backend, one.name), MAINT),
+        orders.delete_server((backend, one.name)),
+        orders.set_address((backend, two.name), "127.0.0.9", 9),
+        orders.add_server(backend, model.Server("i-stranger", "127.0.0.1", 9), ""),
+    )
+    assert not (await applier.converge(base, drain_s=0)).restructured
+    assert (await api.observe()).servers == before.servers
+    assert differences(instruments) == {}
+
+
+async def test_a_haproxy_that_says_yes_and_does_nothing_is_found_out(
+    applier: apply.Applier,
+    address: str,
+    backends: list[Backend],
+    monkeypatch: pytest.MonkeyPatch,
+    instruments: meters.Meters,
+) -> None:
+    port, (one, two, _) = free_port(address), backends
+    await applier.converge(wanted(address, port, one), drain_s=0)
+
+    async def agree(self: runtime.Runtime, *given: orders.Order) -> None:
+        """Obeyed, as it seems."""
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime.Runtime, "carry_out", agree)
+        with pytest.raises(compare.Disagreement, match=f"{two.name} is missing"):
+            await applier.converge(wanted(address, port, one, two), drain_s=0)
+    assert differences(instruments) == {"server": 1.0}
+    await applier.converge(wanted(address, port, one, two), drain_s=0)
+    assert differences(instruments) == {"server": 1.0}
+
+
+async def test_a_preview_tells_what_the_change_then_does(
+    applier: apply.Applier, address: str, backends: list[Backend], where: place.Place, instruments: meters.Meters
+) -> None:
+    port, other, (one, two, three) = free_port(address), free_port(address), backends
+    base = wanted(address, port, one, two)
+    assert (await applier.preview(base, drain_s=0)).why == ("HAProxy does not run",)
+    await applier.converge(base, drain_s=0)
+    assert await applier.preview(base, drain_s=0) == preview.Preview(())
+    members = wanted(address, port, two, three)
+    told = await applier.preview(members, drain_s=7)
+    assert told.why == ()
+    assert {step.means for step in told.steps} == {preview.Means.RUNTIME}
+    assert [step.what for step in told.steps] == [
+        f"{three.name} joins at 127.0.0.1:{three.port}",
+        f"{three.name} gets traffic",
+        f"{one.name} leaves: no new requests, removed within 7 s",
+    ]
+    text, seen = where.configuration.read_text(), await runtime.Runtime(where.admin_socket).observe()
+    extra = model.Listener(other, model.Mode.TCP, servers=base.listeners[0].servers)
+    listeners = tuple(sorted((*base.listeners, extra), key=lambda each: each.port))
+    told = await applier.preview(replace(base, idle_timeout_s=61, listeners=listeners), drain_s=0)
+    assert told.why == ("idle timeout 60 s becomes 61 s", f"listener {other} (tcp) is added with 2 servers")
+    assert where.configuration.read_text() == text
+    assert await runtime.Runtime(where.admin_socket).observe() == seen
+    assert count(instruments, "reload") == 0
+    squatted = await asyncio.start_server(lambda *_: None, address, 0)
+    taken = squatted.sockets[0].getsockname()[1]
+    told = await applier.preview(
+        replace(base, listeners=tuple(sorted((*base.listeners, replace(extra, port=taken)), key=lambda one: one.port))),
+        drain_s=0,
+    )
+    squatted.close()
+    assert (told.steps, [each.port for each in told.problems]) == ((), [taken])
+
+
+async def test_hundreds_of_members_are_changed_with_few_questions(
+    applier: apply.Applier, address: str, where: place.Place, instruments: meters.Meters
+) -> None:
+    port = free_port(address)
+    servers = tuple(model.Server(f"i-{number:08x}", "127.0.0.1", 9, READY) for number in range(300))
+    await applier.converge(wanted(address, port), drain_s=0)
+    await applier.converge(wanted(address, port, servers=servers), drain_s=0)
+    assert len((await runtime.Runtime(where.admin_socket).observe()).servers) == 300
+    ill = tuple(replace(server, admin=MAINT) for server in servers)
+    await applier.converge(wanted(address, port, servers=ill), drain_s=0)
+    await applier.converge(wanted(address, port), drain_s=0)
+    assert (await runtime.Runtime(where.admin_socket).observe()).servers == {}
+    assert count(instruments, "reload") == 0
+    assert differences(instruments) == {}
+
+
+async def test_a_haproxy_that_is_slow_to_answer_is_not_replaced(
+    applier: apply.Applier,
+    address: str,
+    backends: list[Backend],
+    where: place.Place,
+    binary: str,
+    monkeypatch: pytest.MonkeyPatch,
+    instruments: meters.Meters,
+) -> None:
+    port = free_port(address)
+    base = wanted(address, port, backends[0])
+    await applier.converge(base, drain_s=0)
+    found = await master.Master(where, binary=binary, time=clock.SystemClock()).processes()
+    genuine, silent_until = runtime.ask_all, time.monotonic() + 0.5
+
+    async def slow(socket: Any, *commands: str, timeout_s: float) -> list[str]:
+        if socket == where.master_socket and time.monotonic() < silent_until:
+            raise runtime.Unreachable("overloaded")
+        return await genuine(socket, *commands, timeout_s=timeout_s)
+
+    monkeypatch.setattr(runtime, "ask_all", slow)
+    assert not (await applier.converge(base, drain_s=0)).restructured
+    silent_until = time.monotonic() + 60
+    monkeypatch.setattr(master, "PATIENCE_S", 0.2)
+    with pytest.raises(master.Unresponsive):
+        await applier.converge(base, drain_s=0)
+    assert (await get(address, port))[0] == "200"
+    silent_until = 0.0
+    await applier.converge(base, drain_s=0)
+    assert await applier.master_pid() == found.master
+    assert count(instruments, "start") == 1

@@ -1,0 +1,150 @@
+"""Parts on disk: begun, found again, closed, bounded."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from elbflow.contract import document
+from elbflow_agent.accesslog import spool
+from elbflow_agent.accesslog.pipe import Pipe
+from elbflow_agent.haproxy import logs
+
+KEY = document.LoadBalancerKey("000000000001", "web")
+TO = spool.Destination(KEY.account, KEY.name, "logs", "p", 5)
+LINE = b'["H",0,1,200,"--",0,0]\n'
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> spool.Spool:
+    made = spool.Spool(tmp_path / "spool", cap_bytes=1000, region="home-1", rng=random.Random(1))
+    assert made.prepare(0.0) == []
+    return made
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[Pipe]:
+    path = tmp_path / "pipe"
+    for each in (path, logs.taken(path)):
+        os.mkfifo(each)
+    made = Pipe(path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def writer(tmp_path: Path, pipe: Pipe) -> Iterator[int]:
+    """As HAProxy has it."""
+    made = os.open(tmp_path / "pipe", os.O_RDWR)
+    yield made
+    os.close(made)
+
+
+def journal(parts: spool.Spool) -> spool.Journal:
+    return spool.Journal(parts, "i-1", "10.0.0.9")
+
+
+def content(path: Path | None) -> bytes:
+    assert path is not None
+    part = spool.read(path)
+    assert part is not None
+    return part.raw
+
+
+def test_lines_go_from_the_pipe_to_the_part(parts: spool.Spool, pipe: Pipe, writer: int) -> None:
+    one = journal(parts)
+    assert one.take(pipe, TO, 100.0) == spool.Taken()
+    os.write(writer, LINE * 3)
+    assert one.take(pipe, TO, 100.0) == spool.Taken(3 * len(LINE), LINE * 3)
+    assert pipe.waiting() == 0
+    assert one.end == 300
+    os.write(writer, LINE[:5])
+    one.take(pipe, TO, 100.0)
+    assert not one.whole()
+    os.write(writer, LINE[5:])
+    one.take(pipe, TO, 100.0)
+    assert one.whole()
+    ready = one.close()
+    assert content(ready) == LINE * 4
+    assert ready is not None
+    assert parts.prepare(100.0) == [ready]
+    assert parts.used_bytes == ready.stat().st_size
+    parts.forget(ready)
+    assert (parts.used_bytes, os.listdir(parts.directory)) == (0, [])
+
+
+def test_what_a_killed_process_had_taken_comes_first(
+    parts: spool.Spool, pipe: Pipe, writer: int, tmp_path: Path
+) -> None:
+    taken = os.open(logs.taken(tmp_path / "pipe"), os.O_RDWR)
+    os.write(taken, LINE)
+    os.write(writer, b'["T"]\n')
+    later = Pipe(tmp_path / "pipe")
+    one = journal(parts)
+    while later.waiting():
+        one.take(later, TO, 100.0)
+    later.close()
+    os.close(taken)
+    assert content(one.close()) == LINE + b'["T"]\n'
+
+
+def test_a_part_is_continued_by_the_next_process(parts: spool.Spool, pipe: Pipe, writer: int) -> None:
+    os.write(writer, LINE)
+    journal(parts).take(pipe, TO, 100.0)  # and killed
+    os.write(writer, LINE)
+    later = journal(parts)
+    assert later.resume(TO, 200.0) == []
+    later.take(pipe, TO, 200.0)
+    assert content(later.close()) == LINE * 2
+
+
+@pytest.mark.parametrize(
+    ("destination", "now"), [(TO, 301.0), (None, 200.0), (replace(TO, bucket="other"), 200.0)], ids=str
+)
+def test_a_part_that_fits_no_more_is_to_be_stored(
+    parts: spool.Spool, pipe: Pipe, writer: int, destination: spool.Destination | None, now: float
+) -> None:
+    os.write(writer, LINE)
+    journal(parts).take(pipe, TO, 100.0)
+    (ready,) = journal(parts).resume(destination, now)
+    assert content(ready) == LINE
+
+
+def test_parts_of_vms_that_are_no_more_are_found(parts: spool.Spool, pipe: Pipe, writer: int) -> None:
+    os.write(writer, LINE)
+    journal(parts).take(pipe, TO, 100.0)
+    assert parts.prepare(400.0) == [], "its VM may come back yet"
+    (ready,) = parts.prepare(300.0 + 3601)
+    assert content(ready) == LINE
+
+
+def test_parts_without_lines_or_without_a_beginning_are_removed(parts: spool.Spool, pipe: Pipe) -> None:
+    one = journal(parts)
+    one.take(pipe, TO, 100.0)
+    assert one.close() is None
+    (parts.directory / "i-1.1-x.open").write_bytes(b'{"destination"')
+    assert journal(parts).resume(TO, 100.0) == []
+    assert os.listdir(parts.directory) == []
+
+
+def test_the_spool_knows_when_it_is_full(parts: spool.Spool, pipe: Pipe, writer: int) -> None:
+    one = journal(parts)
+    os.write(writer, LINE * 60)
+    one.take(pipe, TO, 100.0)
+    assert parts.full
+    assert parts.used_bytes > 1000
+
+
+def test_a_destination_needs_access_logs_and_a_bucket() -> None:
+    wanted = document.LoadBalancerDocument(KEY, 1, "a")
+    assert spool.Destination.of(None) is None
+    assert spool.Destination.of(wanted) is None
+    enabled = document.Attributes(access_log_enabled=True)
+    assert spool.Destination.of(replace(wanted, attributes=enabled)) is None
+    full = replace(enabled, access_log_bucket="logs", access_log_prefix="p", access_log_interval_min=5)
+    assert spool.Destination.of(replace(wanted, attributes=full)) == TO
