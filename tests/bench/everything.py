@@ -3,6 +3,7 @@
 python -m tests.bench.everything                     (over half an hour)
 python -m tests.bench.everything --suite polling     (what the long polls cost; a good quarter of an hour)
 python -m tests.bench.everything --suite flow        (replay and cached workflows; SIMPLEFLOW_VENV, BOTOFLOW_VENV)
+python -m tests.bench.everything --suite api         (the calls of the Classic ELB API on a full store; 40 seconds)
 python -m tests.bench.everything --results DIR       (also keeps the points of the curves: see tests.bench.charts)
 python -m tests.bench.everything --quick             (shows that they run)
 """
@@ -42,8 +43,9 @@ POLLING = (
     "polling_disconnects",
 )
 FLOW = ("flow_replay", "flow_decisions", "flow_memory")
-SUITES = {"engine": ENGINE, "polling": POLLING, "flow": FLOW}
-MODULES = (*ENGINE, *POLLING, *FLOW)
+API = ("api_calls",)
+SUITES = {"engine": ENGINE, "polling": POLLING, "flow": FLOW, "api": API}
+MODULES = tuple(module for suite in SUITES.values() for module in suite)
 
 
 def main() -> int:

@@ -218,12 +218,31 @@ async def test_a_certificate_that_could_not_be_set_gives_way_to_the_former_one_u
     world: World,
 ) -> None:
     await world.create(listeners=(LISTENER, HTTPS))
+    async with world.env.db.transaction() as tx:
+        await tx.server_certificates.add(replace(certificate(), name="former", certificate_id="F", arn="arn:former"))
     await world.do(activities.listener_certificate_rollback, KEY, 443, "arn:other", "arn:former")
     assert (await world.lb()).listeners[1].certificate_arn == CERTIFICATE
     await world.do(activities.listener_certificate_rollback, KEY, 443, CERTIFICATE, "arn:former")
     assert (await world.lb()).listeners[1].certificate_arn == "arn:former"
     await world.do(activities.listener_certificate_rollback, KEY, 8443, CERTIFICATE, "arn:former")
     assert [one.port for one in (await world.lb()).listeners] == [80, 443]
+
+
+async def test_a_former_certificate_that_was_deleted_meanwhile_does_not_come_back(world: World) -> None:
+    await world.create_active("a")
+    lb = await world.lb()
+    async with world.env.db.transaction() as tx:
+        await tx.load_balancers.add_listeners(lb.id, [HTTPS])
+        await tx.server_certificates.add(certificate())
+    await world.start_continuous()
+    generation = (await world.lb()).generation
+
+    await world.do(activities.listener_certificate_rollback, KEY, 443, CERTIFICATE, "arn:deleted")
+
+    assert (await world.lb()).listeners[1].certificate_arn == CERTIFICATE
+    (role,) = (await world.resources("role")).values()
+    assert names.certificate_policy_name(KEY, CERTIFICATE) in role["policies"]
+    assert await world.signals(names.update_workflow_id(KEY)) == [generation]
 
 
 async def test_closing_ports_spares_those_that_are_listened_on_again(world: World) -> None:

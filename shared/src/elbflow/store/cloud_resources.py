@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
-from elbflow.store import tables
+from elbflow.store import tables, upserts
 from elbflow.store.connections import Connection
 
 _T = tables.cloud_resources
+_KEY = ("kind", "name")
 
 
 class CloudResources:
@@ -31,15 +32,15 @@ class CloudResources:
         )
         return {row["name"]: row["data"] for row in result.mappings()}
 
-    async def save(self, kind: str, name: str, data: Mapping[str, object]) -> bool:
-        """Insert or replace; True when it was not there before."""
-        updated = await self._connection.execute(
-            sa.update(_T).where(_T.c.kind == kind, _T.c.name == name).values(data=dict(data))
-        )
-        if updated.rowcount:
-            return False
-        await self._connection.execute(sa.insert(_T).values(kind=kind, name=name, data=dict(data)))
-        return True
+    async def add(self, kind: str, name: str, data: Mapping[str, object]) -> bool:
+        """Insert it unless it is there, which leaves it as it is; whether it was not there."""
+        row = {"kind": kind, "name": name, "data": dict(data)}
+        return await upserts.add(self._connection, _T, row, unique=_KEY)
+
+    async def save(self, kind: str, name: str, data: Mapping[str, object]) -> None:
+        """Insert or replace."""
+        row = {"kind": kind, "name": name, "data": dict(data)}
+        await upserts.write(self._connection, _T, [row], unique=_KEY, changed=("data",))
 
     async def remove(self, kind: str, name: str) -> bool:
         """Remove it; False when it was not there."""
