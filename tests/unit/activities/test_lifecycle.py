@@ -247,9 +247,18 @@ async def test_a_former_certificate_that_was_deleted_meanwhile_does_not_come_bac
 
 async def test_closing_ports_spares_those_that_are_listened_on_again(world: World) -> None:
     await world.create_active("a")
-    await world.do(activities.listener_authorize_ingress, KEY, (80, 81))
+    await world.env.cloud.authorize_ingress(GROUP, (80, 81))
 
     await world.do(activities.listener_revoke_ingress, KEY, (80, 81))
+
+    assert (await world.resources("security-group"))[GROUP]["ports"] == [80]
+
+
+async def test_the_port_of_a_listener_that_has_gone_is_not_opened(world: World) -> None:
+    """As when a sweep begins a cut-off creation again while the listener is being deleted: nobody would close it."""
+    await world.create_active("a")
+
+    assert await world.do(activities.listener_authorize_ingress, KEY, (80, 81)) == (80,)
 
     assert (await world.resources("security-group"))[GROUP]["ports"] == [80]
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+import threading
 from dataclasses import replace
 
 import orjson
 import pytest
+from tests.unit.api.conftest import KEY, Desk
 from tests.unit.contract.test_transport import largest
 
 from elbflow import store
 from elbflow.contract import document, transport
-from elbflow_api import query
+from elbflow_api import dependencies, mutation, query, settings
+from elbflow_api.cloud import local
 from elbflow_api.rules import instances, transportable
 
 
@@ -91,3 +94,19 @@ def test_all_instances_must_fit_into_one_health_report() -> None:
     with pytest.raises(query.Fault, match="25000 characters") as caught:
         instances.require_reportable("i-" + "x" * 24 for _ in range(1000))
     assert caught.value.code == "InvalidConfigurationRequest"
+
+
+async def test_other_requests_go_on_while_a_large_load_balancer_is_looked_at(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes a tenth of a second of CPU time: not on the loop."""
+    chosen = settings.ApiSettings(store_url="sqlite://")
+    room = dependencies.Dependencies(desk.db, desk.workflows, chosen, desk.clock, local.LocalCloud.of(desk.db, chosen))
+    looking: list[threading.Thread] = []
+    monkeypatch.setattr(transportable, "SURE", 0)
+    monkeypatch.setattr(transport, "require_transportable", lambda _: looking.append(threading.current_thread()))
+    async with desk.db.transaction() as tx:
+        lb = await tx.load_balancers.create(load_balancer(document.LoadBalancerDocument(KEY, 1, "local-1a")))
+        await mutation.order_push(tx, lb, room)
+    assert len(looking) == 1
+    assert threading.main_thread() not in looking

@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+import asyncio
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from elbflow import store
+from elbflow.contract import document
 from elbflow_standalone import __main__ as command
-from elbflow_standalone import layout, stack_file
+from elbflow_standalone import aws, layout, lb_events, stack_file
+from elbflow_standalone.commands import lb
 
 
 def test_help_teaches_the_first_steps(capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,6 +37,21 @@ def test_bad_instances_are_refused(tmp_path: Path, words: list[str], capsys: pyt
     line = ["instances", "add", instance_id, "--address", address, "--zone", "local-1a", "--data-dir", str(tmp_path)]
     assert command.main(line) == 1
     assert "is no" in capsys.readouterr().err
+
+
+def test_a_removed_instance_is_terminated_for_those_who_registered_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = layout.Layout(tmp_path, 8700)
+    stack_file.write(where.stack_file, {"base_port": 8700})
+    asyncio.run(store.migrate(where.store_url))
+    end = ["--data-dir", str(tmp_path)]
+    assert command.main(["instances", "add", "i-1", "--address", "127.0.0.1", "--zone", "local-1a", *end]) == 0
+    assert command.main(["instances", "remove", "i-1", *end]) == 0
+    assert command.main(["instances", "list", *end]) == 0
+    assert "terminated" in capsys.readouterr().out.splitlines()[-1]
+    assert command.main(["instances", "remove", "i-1", *end]) == 1
+    assert "elbflow instances list" in capsys.readouterr().err
 
 
 def test_help_of_lb_teaches_its_actions(capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,3 +129,52 @@ def test_a_migration_that_cannot_be_is_told_in_one_line(tmp_path: Path, capsys: 
         said = capsys.readouterr().err
         assert "was not migrated: " in said
         assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_output_that_nobody_reads_is_no_crash(lines: int) -> None:
+    """As behind ``| head``: little of it fails when it is flushed, much of it in the middle of the command."""
+    program = (
+        "import sys; from elbflow_standalone import __main__ as command; from elbflow_standalone.commands import lb; "
+        f"lb.run_list = lambda *_: print('web' * {lines}) or 0; lb.stack_file.load_layout = lambda _: None; "
+        "sys.exit(command.main(['lb', 'ls']))"
+    )
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run([sys.executable, "-c", program], stdout=writing, stderr=subprocess.PIPE, check=False)
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (1, b"")
+
+
+def test_a_broken_pipe_that_is_not_the_output_is_not_hidden(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def breaks(_: Path) -> layout.Layout:
+        raise BrokenPipeError("a program of the stack went away")
+
+    monkeypatch.setattr(stack_file, "load_layout", breaks)
+    with (tmp_path / "output").open("w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        with pytest.raises(BrokenPipeError, match="went away"):
+            command.main(["lb", "ls"])
+
+
+def test_tables_that_are_no_terminal_keep_ids_in_one_piece(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workflow_id = "update-loadbalancer-100000000001-" + "w" * 32
+    event = lb_events.Event(
+        "UpdateLoadBalancer", workflow_id, "run", datetime(2026, 1, 1, tzinfo=UTC), None, "open", "r" * 90
+    )
+
+    async def web(*_: object) -> document.LoadBalancerKey:
+        return document.LoadBalancerKey("100000000001", "web")
+
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(stack_file, "load_layout", lambda _: None)
+    monkeypatch.setattr(aws, "client", lambda *_: None)
+    monkeypatch.setattr(lb, "_key", web)
+    monkeypatch.setattr(lb_events, "of_load_balancer", lambda *_: [event])
+    assert command.main(["lb", "events", "web"]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "UpdateLoadBalancer" in line)
+    assert line.rstrip().endswith(f"{'r' * 90}   {workflow_id}")

@@ -69,8 +69,6 @@ async def test_instances(db: store.Store) -> None:
         await tx.instances.save(store.Instance(ACCOUNT, "i-2", "10.0.0.2", "local-1a", "stopped"))
         assert await tx.instances.find(ACCOUNT, ["i-1", "i-9"]) == [one]
         assert [found.state for found in await tx.instances.of_account(ACCOUNT)] == ["running", "stopped"]
-        await tx.instances.remove(ACCOUNT, "i-1")
-        assert [found.instance_id for found in await tx.instances.of_account(ACCOUNT)] == ["i-2"]
 
 
 async def test_cloud_resources(db: store.Store) -> None:

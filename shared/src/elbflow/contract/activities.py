@@ -231,7 +231,10 @@ async def listener_authorize_certificates_rollback(key: LoadBalancerKey, policie
 
 @_declare("createListenerAuthorizeIngressRule")
 async def listener_authorize_ingress(key: LoadBalancerKey, ports: tuple[int, ...]) -> tuple[int, ...]:
-    """Open the ports in the load balancer's security group; returns those that a rollback has to close."""
+    """Open those of the ports that have listeners in the load balancer's security group.
+
+    Returns those that a rollback has to close.
+    """
 
 
 @_declare("createListenerAuthorizeIngressRuleRollback")

@@ -33,9 +33,6 @@ class Instances:
             self._connection, _T, [asdict(instance)], unique=("account", "instance_id"), changed=changed
         )
 
-    async def remove(self, account: str, instance_id: str) -> None:
-        await self._connection.execute(sa.delete(_T).where(_T.c.account == account, _T.c.instance_id == instance_id))
-
     async def _select(self, *conditions: sa.ColumnElement[bool]) -> Sequence[model.Instance]:
         result = await self._connection.execute(sa.select(_T).where(*conditions).order_by(_T.c.instance_id))
         return [model.Instance(**row) for row in result.mappings()]

@@ -25,6 +25,9 @@ Examples:
 To change load balancers use any AWS tool: eval "$(elbflow env)" and then aws elb help.
 """
 
+_UNBROKEN = 1000
+"""Columns of what is no terminal."""
+
 
 def add_to(subparsers: commands.Subparsers) -> None:
     parser = subparsers.add_parser(
@@ -140,4 +143,7 @@ def _moment(value: object) -> str:
 
 def _screen() -> console.Console:
     # What is shown comes from users and errors: brackets and colons in it mean nothing.
-    return console.Console(soft_wrap=True, markup=False, emoji=False)
+    screen = console.Console(soft_wrap=True, markup=False, emoji=False)
+    if not screen.is_terminal:  # Whoever searches it must find ids and addresses in one piece.
+        screen.width = _UNBROKEN
+    return screen
