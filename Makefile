@@ -7,8 +7,9 @@ BASE_PORT ?= 8700
 SECONDS_EACH ?= 3600
 
 SOURCES := shared/src $(wildcard services/*/src)
-# These start whole stacks and measure, so they run alone, after the others.
-SERIAL := $(wildcard tests/integration/bench tests/e2e)
+# These start whole stacks, or measure, so they run after the others.
+STACKS := $(wildcard tests/e2e)
+SERIAL := $(wildcard tests/integration/bench)
 PARALLEL := $(filter-out tests/e2e tests/bench tests/scale,$(patsubst %/,%,$(wildcard tests/*/)))
 
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -46,13 +47,13 @@ check: setup ## Style, types and walls: ruff, mypy --strict, import-linter
 
 test: setup-tests ## All tests; for one of them: .venv/bin/pytest tests/unit/service
 	@status=0; \
-	for run in '-n 2 --dist loadfile --ignore tests/integration/bench $(PARALLEL)' '$(SERIAL)'; do \
+	for run in '-n 2 --dist loadfile --ignore tests/integration/bench $(PARALLEL)' '-n 2 --dist loadfile $(STACKS)' '$(SERIAL)'; do \
 		echo "pytest $$run"; \
 		$(BIN)/python -m pytest -q $$run || status=$$?; \
 	done; \
 	exit $$status
 
-bench: setup ## How fast it is, beside others and beside the limits (about an hour; SUITE=engine, polling, flow or data-plane: a part of it)
+bench: setup ## How fast it is, beside others and beside the limits (about an hour; SUITE=engine, polling, flow, api or data-plane: a part of it)
 	$(BIN)/python -m tests.bench.everything $(if $(SUITE),--suite $(SUITE)) $(if $(RESULTS),--results $(RESULTS))
 
 bench-idle: setup ## What an idle load balancer costs, in SWF calls, CPU and memory (about 6 minutes)

@@ -3,6 +3,7 @@
 python -m tests.bench.everything                     (about an hour)
 python -m tests.bench.everything --suite polling     (what the long polls cost; a good quarter of an hour)
 python -m tests.bench.everything --suite flow        (replay and cached workflows; SIMPLEFLOW_VENV, BOTOFLOW_VENV)
+python -m tests.bench.everything --suite api         (the calls of the Classic ELB API on a full store; 40 seconds)
 python -m tests.bench.everything --suite data-plane  (traffic, changes, pushes, density; about 25 minutes)
 python -m tests.bench.everything --results DIR       (also keeps the points of the curves: see tests.bench.charts)
 python -m tests.bench.everything --quick             (shows that they run)
@@ -44,8 +45,9 @@ POLLING = (
 )
 FLOW = ("flow_replay", "flow_decisions", "flow_memory")
 DATA_PLANE = ("data_plane_traffic", "data_plane_changes", "data_plane_push", "data_plane_density")
-SUITES = {"engine": ENGINE, "polling": POLLING, "flow": FLOW, "data-plane": DATA_PLANE}
-MODULES = (*ENGINE, *POLLING, *FLOW, *DATA_PLANE)
+API = ("api_calls",)
+SUITES = {"engine": ENGINE, "polling": POLLING, "flow": FLOW, "api": API, "data-plane": DATA_PLANE}
+MODULES = tuple(module for suite in SUITES.values() for module in suite)
 
 
 def main() -> int:

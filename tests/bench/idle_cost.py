@@ -37,7 +37,7 @@ def main() -> int:
     try:
         measure(stack, arguments.load_balancers, arguments.minutes * 60)
     finally:
-        stack.stop()
+        stack.close()
         shutil.rmtree(data_dir, ignore_errors=True)
     return 0
 

@@ -26,5 +26,5 @@ def stack() -> Iterator[RunningStack]:
     try:
         yield running
     finally:
-        running.stop()
+        running.close()
     shutil.rmtree(data_dir)

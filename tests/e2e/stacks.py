@@ -19,7 +19,8 @@ from elbflow_standalone.demo.backends import Backend, address_in
 
 SCRIPTS = Path(sys.executable).parent
 START_S = 60.0
-FIRST_PORT = 31_000
+FIRST_PORT, BLOCKS = 31_540, 50
+"""Ports whose networks are not those of ``elbflow demo``."""
 
 
 class RunningStack:
@@ -27,7 +28,8 @@ class RunningStack:
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir.resolve()
-        self.where = layout.Layout(self.data_dir, _free_base_port())
+        base_port, self._claim = _claimed_base_port()
+        self.where = layout.Layout(self.data_dir, base_port)
         self.ready_file = self.data_dir / "ready.json"
         self.ready: dict[str, Any] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,6 +47,11 @@ class RunningStack:
         assert self._process is not None
         self._process.send_signal(signal.SIGINT)
         return self._process.wait(within_s)
+
+    def close(self, within_s: float = 60.0) -> None:
+        """Stop it for good and let others have its ports."""
+        self._claim.close()
+        self.stop(within_s)
 
     def elb(self) -> aws.Client:
         return aws.client(self.where, "elb")
@@ -136,11 +143,18 @@ async def until(condition: Callable[[], bool], deadline_s: float, expected: str)
     await asyncio.to_thread(eventually, condition, deadline_s, expected)
 
 
-def _free_base_port() -> int:
-    start = FIRST_PORT + os.getpid() % 50 * layout.PORTS_USED
-    for port in range(start, 60_000, layout.PORTS_USED):
+def _claimed_base_port() -> tuple[int, socket.socket]:
+    """A base port that nobody uses, and what keeps other tests from it until it is closed."""
+    for port in range(FIRST_PORT, FIRST_PORT + BLOCKS * layout.PORTS_USED, layout.PORTS_USED):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0elbflow-e2e-{port}")
+        except OSError:
+            claim.close()
+            continue
         if not stack.ports_in_use(layout.Layout(Path(), port)):
-            return port
+            return port, claim
+        claim.close()
     raise AssertionError("no free ports")
 
 

@@ -94,7 +94,7 @@ def run(options: Options) -> list[report.Size]:
         figures.say("stopping …")
         raise
     finally:
-        stack.stop(STOP_S)
+        stack.close(STOP_S)
     shutil.rmtree(data_dir, ignore_errors=True)
     return found
 

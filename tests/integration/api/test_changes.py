@@ -10,7 +10,8 @@ from botocore.exceptions import ClientError
 from tests.integration.api.conftest import ACCOUNT, BOTH, Elb, House, code
 
 from elbflow import store
-from elbflow.contract import names, workflows
+from elbflow.contract import names, transport, workflows
+from elbflow_api.rules import transportable
 
 DATABASES = BOTH
 
@@ -138,7 +139,6 @@ async def test_instances(house: House, elb: Elb) -> None:
     assert answer["Instances"] == [{"InstanceId": "i-0000000a"}, {"InstanceId": "127.0.0.9"}]
     assert (await register("i-0000000a"))["Instances"] == answer["Instances"]
     for ids, expected in {
-        ("i-0000000b",): ("InvalidConfigurationRequest", 409),
         ("i-0000000c",): ("InvalidInstance", 400),
         ("i-0000000d",): ("InvalidInstance", 400),
         ("i-0000000e",): ("InvalidInstance", 400),
@@ -171,6 +171,24 @@ async def test_instances(house: House, elb: Elb) -> None:
     assert code(caught) == ("InvalidInstance", 400)
     assert len((await elb.describe("web"))["Instances"]) == 1
     assert await house.pushed() == [2, 3]
+
+
+async def test_a_change_that_could_not_reach_the_vms_is_refused_and_changes_nothing(
+    house: House, elb: Elb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await elb.create("web")
+    monkeypatch.setattr(transportable, "SURE", 0)
+    for limit in ("_MOST_ALONE", "MOST_PART"):
+        monkeypatch.setattr(transport, limit, 1000)
+    monkeypatch.setattr(transport, "MOST_PARTS", 1)
+    few, many = ([{"InstanceId": f"10.0.{count}.{last}"} for last in range(count)] for count in (3, 200))
+    await elb.register_instances_with_load_balancer(LoadBalancerName="web", Instances=few)
+    generation = await house.generation("web")
+    with pytest.raises(ClientError, match="web has a configuration of") as caught:
+        await elb.register_instances_with_load_balancer(LoadBalancerName="web", Instances=many)
+    assert code(caught) == ("InvalidConfigurationRequest", 409)
+    assert len((await elb.describe("web"))["Instances"]) == 3
+    assert await house.generation("web") == generation
 
 
 async def test_health_of_some_instances(house: House, elb: Elb) -> None:

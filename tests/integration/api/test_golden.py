@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from tests.integration.api import conftest
-from tests.integration.api.golden import rows, stage, stages
+from tests.integration.api.golden import aws_cli, rows, stage, stages
 from tests.integration.api.golden.table import Refused, Row
 from tests.unit.api import wire
 
@@ -81,7 +81,7 @@ async def _play_by_process(theatre: stage.Stage, row: Row) -> str:
 async def test_every_operation_through_the_aws_cli(theatre: stage.Stage) -> None:
     played = rows.through_the_cli()
     assert {row.call.operation for row in played} == set(ACTIONS)
-    assert os.access(stage.AWS, os.X_OK)
+    assert os.access(aws_cli.PROGRAM, os.X_OK)
     failures = await asyncio.gather(*(_play_by_process(theatre, row) for row in played))
     _judge(failures)
 

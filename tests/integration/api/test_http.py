@@ -53,6 +53,7 @@ class Wire:
             text = await response.read()
             assert response.content_type == "text/xml"
             root = ET.fromstring(text)
+            assert response.headers.getall("Server") == ["elbflow"]  # no versions of what is below
             assert response.headers["x-amzn-RequestId"] == next(root.iter(f"{SPACE}RequestId")).text
             return response.status, root
 

@@ -17,6 +17,8 @@ import aiohttp
 import pytest
 from tests.integration.api.conftest import KEY, Elb, House, open_house
 
+from elbflow.service import lifecycle
+
 AWS = Path(sys.executable).parent / "aws"
 
 
@@ -120,5 +122,19 @@ async def test_a_store_that_was_not_migrated(tmp_path: Path) -> None:
         stderr=asyncio.subprocess.PIPE,
     )
     _, err = await process.communicate()
-    assert process.returncode == 1
+    assert process.returncode == lifecycle.EXIT_UNUSABLE
     assert b"elbflow store migrate" in err
+    assert b"Traceback" not in err
+
+
+async def test_a_profile_that_there_is_not_is_told_in_one_line(store_url: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "elbflow_api", "serve", "--store", store_url),
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join(sys.path), "ELBFLOW_CLOUD": "aws", "ELBFLOW_CLOUD_PROFILE": "nobody"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, err = await process.communicate()
+    assert process.returncode == lifecycle.EXIT_UNUSABLE
+    assert b"profile (nobody) could not be found" in err
+    assert b"Traceback" not in err

@@ -139,6 +139,57 @@ async def test_cookie_policies(elb: Elb) -> None:
     assert await described(elb, "app") == {"CookieName": "JSESSIONID"}
 
 
+async def test_the_whole_life_of_a_resource_in_the_providers_order(elb: Elb) -> None:
+    """Created, read, changed in everything with a policy on its listener, read, destroyed, and refreshed after it."""
+    inside = replace(
+        CLASSIC,
+        availability_zones=frozenset({"local-1a"}),
+        subnets=frozenset({in_vpc.A}),
+        security_groups=frozenset({in_vpc.FRONT}),
+    )
+    resource = AwsElb(elb)
+    await resource.create(replace(inside, availability_zones=frozenset()))
+    assert await resource.read("shop") == inside
+
+    name = {"LoadBalancerName": "shop"}
+    port = name | {"LoadBalancerPort": 80}
+    await elb.create_lb_cookie_stickiness_policy(PolicyName="lb", CookieExpirationPeriod=60, **name)
+    await elb.set_load_balancer_policies_of_listener(PolicyNames=["lb"], **port)
+    changed = replace(
+        inside,
+        listeners=inside.listeners | {("tcp", 25, "tcp", 2500)},
+        availability_zones=frozenset({"local-1a", "local-1b"}),
+        subnets=frozenset({in_vpc.A, in_vpc.B}),
+        security_groups=frozenset({in_vpc.FRONT, in_vpc.BACK}),
+        idle_timeout=400,
+        draining=True,
+        draining_timeout=20,
+        health_check=("HTTP:8000/ok", 60, 5, 3, 4),
+        tags={"team": "red", "cost": "7"},
+    )
+    del resource.calls[:]
+    await resource.update(replace(inside, availability_zones=changed.availability_zones), changed)
+    assert list(dict.fromkeys(resource.calls)) == [
+        "create_load_balancer_listeners",
+        "modify_load_balancer_attributes",
+        "configure_health_check",
+        "apply_security_groups_to_load_balancer",
+        "attach_load_balancer_to_subnets",
+        "remove_tags",
+        "add_tags",
+    ]
+    assert await resource.read("shop") == changed
+    assert await described(elb, "lb") == {"CookieExpirationPeriod": "60"}
+
+    await resource.destroy("shop")
+    assert await resource.read("shop") is None
+    assert await described(elb, "lb") is None
+    for read in (elb.describe_load_balancer_attributes, elb.describe_instance_health):
+        with pytest.raises(ClientError, match="LoadBalancerNotFound"):
+            await read(**name)
+    await resource.destroy("shop")
+
+
 async def test_policies_of_back_ends(elb: Elb) -> None:
     """``aws_proxy_protocol_policy`` and ``aws_load_balancer_backend_server_policy``."""
     await applied(elb, replace(CLASSIC, listeners=frozenset({("tcp", 25, "tcp", 2500), ("tcp", 26, "ssl", 2600)})))

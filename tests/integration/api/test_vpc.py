@@ -108,6 +108,22 @@ async def test_a_subnet_that_is_attached_while_it_is_being_detached(house: House
     assert (await attaching)["Subnets"] == TWO
 
 
+async def test_two_load_balancers_never_have_one_dns_name(house: House, elb: Elb) -> None:
+    """An internal one has its name with a word before it, which others may be called."""
+    await create(elb, Scheme="internal")
+    assert (await elb.describe("web"))["DNSName"] == f"internal-web-{ACCOUNT}.lb.elbflow.internal"
+    with pytest.raises(ClientError, match="that of Load Balancer 'web'") as caught:
+        await elb.create("Internal-web")
+    assert code(caught) == ("InvalidConfigurationRequest", 409)
+    await create(elb, Scheme="internal")  # the same again
+    await elb.delete_load_balancer(LoadBalancerName="web")
+    await elb.create("internal-web")
+    with pytest.raises(ClientError, match="that of Load Balancer 'internal-web'"):
+        await create(elb, Scheme="internal")
+    await create(elb)
+    await elb.create("internal-other")
+
+
 async def test_security_groups_are_replaced(house: House, elb: Elb) -> None:
     await create(elb)
     answer = await elb.apply_security_groups_to_load_balancer(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 
 from tests.integration.control_plane.stack import KEY, Stack, until
+from tests.unit.activities.world import CERTIFICATE, certificate
+from tests.unit.contract.test_transport import largest
 
 from elbflow import store
-from elbflow.contract import document, names, workflows
+from elbflow.contract import document, names, transport, workflows
 from elbflow.contract.workflows import Outcome, OutcomeState
 
 SUCCESS = Outcome(OutcomeState.SUCCESS)
@@ -186,3 +189,72 @@ async def _certificates(stack: Stack) -> set[str]:
 
 async def _is(stack: Stack, state: store.BackendState) -> bool:
     return (await stack.lb()).backends[0].state is state
+
+
+async def test_an_https_listener_reaches_the_vms_when_they_may_fetch_its_certificate(stack: Stack) -> None:
+    await stack.create("a")
+    lb = await stack.served()
+    https = document.Listener(document.Protocol.HTTPS, 443, document.Protocol.HTTP, 8000, CERTIFICATE)
+    async with stack.env.db.transaction() as tx:
+        await tx.server_certificates.add(certificate())
+        await tx.load_balancers.add_listeners(lb.id, [https])
+    (vm,) = stack.host.of("web")
+    permitted: list[bool] = []
+
+    async def look() -> None:
+        policies = await stack.env.cloud.role_policies(names.role_name(KEY))
+        permitted.append(names.certificate_policy_name(KEY, CERTIFICATE) in policies)
+
+    vm.before_applying = look
+    request = workflows.ListenersInput(KEY, (443,))
+    assert await stack.run(workflows.CREATE_LISTENERS, "create-listeners", request) == SUCCESS
+    await stack.served()
+    assert [one.port for one in vm.applied[-1].listeners] == [80, 443]
+    assert set(permitted) == {True}
+
+
+async def test_the_largest_load_balancer_reaches_its_vms(stack: Stack) -> None:
+    """No payload of SWF can carry its document: it travels in parts, and small changes of it too."""
+    wanted = largest(random.Random(1), public_keys=20)
+    await stack.create("a")
+    await stack.served()
+
+    async def grow(tx: store.Repositories, lb_id: int) -> None:
+        for policy in wanted.policies:
+            await tx.load_balancers.add_policy(lb_id, policy)
+        await tx.load_balancers.add_listeners(lb_id, wanted.listeners[80:])
+        await tx.load_balancers.set_backend_policies(lb_id, wanted.backend_policies[80:])
+        await tx.backends.add(lb_id, [_row(one, stack) for one in wanted.backends])
+
+    generation = await stack.change(grow)
+    lb = await stack.served()
+    (vm,) = stack.host.of("web")
+    assert lb.generation == generation
+    assert {one.instance_id for one in vm.applied[-1].backends} == {one.instance_id for one in wanted.backends}
+    assert vm.applied[-1].backend_policies == wanted.backend_policies[80:]
+    assert not transport.fits_alone(vm.applied[-1])
+
+    check = document.HealthCheck("TCP:9000", 10, 2, 2, 2)
+    generation = await stack.change(lambda tx, lb_id: tx.load_balancers.set_health_check(lb_id, check))
+    assert (await stack.served()).generation == generation
+    assert vm.applied[-1].health_check == check
+
+    states = {one.instance_id: document.InstanceState.IN_SERVICE for one in wanted.backends}
+    await vm.see(**states)
+    await until(lambda: _all_in_service(stack))
+
+
+def _row(one: document.BackendInstance, stack: Stack) -> store.Backend:
+    return store.Backend(
+        one.instance_id,
+        one.address,
+        "a",
+        store.BackendState.OUT_OF_SERVICE,
+        "ELB",
+        "Instance registration is still in progress.",
+        registered_at=stack.clock.now(),
+    )
+
+
+async def _all_in_service(stack: Stack) -> bool:
+    return {one.state for one in (await stack.lb()).backends} == {store.BackendState.IN_SERVICE}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -20,8 +20,14 @@ from elbflow.contract.document import (
     LoadBalancerDocument,
     MetricsReport,
 )
+from elbflow_agent import ipc
+from elbflow_agent.worker import VmActivities
 
 LONGEST_SILENCE_S = 45 * 60.0
+
+
+async def _nothing() -> None:
+    """By default nobody looks."""
 
 
 class Vm:
@@ -31,6 +37,7 @@ class Vm:
         self.applied: list[LoadBalancerDocument] = []
         self.health: dict[str, InstanceState] = {}
         self.broken = False
+        self.before_applying: Callable[[], Awaitable[None]] = _nothing
         self.is_used = True
         self._clock = clock
         self._version = 0
@@ -44,7 +51,9 @@ class Vm:
 
     def registry(self) -> flow.ActivityRegistry:
         registry = flow.ActivityRegistry()
-        registry.bind(vm_activities.set_load_balancer, self._set)
+        worker = VmActivities("", self, self._clock)  # type: ignore[arg-type]
+        registry.bind(vm_activities.set_load_balancer, worker.set_load_balancer)
+        registry.bind(vm_activities.set_load_balancer_part, worker.set_load_balancer_part)
         registry.bind(vm_activities.get_instance_status, self._status)
         registry.bind(vm_activities.get_cloudwatch_metrics, self._metrics)
         return registry
@@ -56,7 +65,11 @@ class Vm:
             self._version += 1
             self._changed.notify_all()
 
-    async def _set(self, document: LoadBalancerDocument) -> Applied:
+    async def call(
+        self, instance_id: str, method: ipc.Method[Any, Any], document: LoadBalancerDocument, *, within_s: float
+    ) -> Applied:
+        """The servo's side of the agent's worker."""
+        await self.before_applying()
         if self.broken:
             raise ConnectionError("HAProxy is gone")
         self.applied.append(document)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
-from elbflow import service
+from elbflow import errors, service
 from elbflow.service import lifecycle
 
 
@@ -39,6 +39,15 @@ async def crashes(process: service.Process) -> None:
     raise RuntimeError("Signature=0123abcd is not for logs")
 
 
+async def cannot_be_used(process: service.Process) -> None:
+    raise errors.Permanent("There is no profile nobody; name another one")
+
+
+async def cannot_go_on(process: service.Process) -> None:
+    process.ready()
+    raise errors.Permanent("There is no profile nobody any more")
+
+
 async def crashes_while_draining(process: service.Process) -> None:
     await process.stopping.wait()
     raise RuntimeError("lost a task")
@@ -66,6 +75,8 @@ BEHAVIOURS: dict[str, Callable[[service.Process], Awaitable[None]]] = {
         never_drains,
         ignores_cancellation,
         crashes,
+        cannot_be_used,
+        cannot_go_on,
         crashes_while_draining,
         returns,
         stops_itself,
@@ -78,7 +89,8 @@ def main(behaviour: str, needed_files: int) -> int:
     async def serve(process: service.Process) -> None:
         sys.stdout.write(f"{await process.serve_admin()}\n")
         sys.stdout.flush()
-        process.ready()
+        if behaviour != "cannot_be_used":
+            process.ready()
         await BEHAVIOURS[behaviour](process)
 
     return service.run(serve, service.ServiceSettings(), "example", needed_files=needed_files)

@@ -132,6 +132,20 @@ async def test_a_crash_is_logged_and_exits_1(start: Start) -> None:
     assert "0123abcd" not in crash["exception"]
 
 
+async def test_a_set_up_that_cannot_be_used_is_told_in_one_line(start: Start) -> None:
+    code, logs = await (await start("cannot_be_used")).ends()
+    assert code == lifecycle.EXIT_UNUSABLE
+    told = named(logs, "not_started")
+    assert told["reason"] == "There is no profile nobody; name another one"
+    assert "exception" not in told
+
+
+async def test_what_fails_once_it_was_ready_is_a_crash(start: Start) -> None:
+    code, logs = await (await start("cannot_go_on")).ends()
+    assert code == lifecycle.EXIT_CRASHED
+    assert "Permanent" in named(logs, "crashed")["exception"]
+
+
 async def test_a_crash_while_draining_exits_1(start: Start) -> None:
     running = await start("crashes_while_draining")
     await becomes(running.url, 200)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from elbflow import store
 from elbflow.store import database, tables
 
 test_migrated = migrations.test_every_row_of_the_first_schema_is_kept
+test_newer = migrations.test_a_store_that_a_newer_build_made_is_left_alone
+test_migration_fails = migrations.test_a_migration_that_fails_leaves_the_store_as_it_was
 test_created_comes_back = aggregates.test_what_is_created_comes_back
 test_names = aggregates.test_names_differ_by_more_than_case
 test_queries = aggregates.test_the_number_of_queries_does_not_grow
@@ -166,3 +169,37 @@ async def test_a_server_that_is_not_there_is_busy(tmp_path: Path) -> None:
         with pytest.raises(store.StoreBusy):
             async with db.reading() as tx:
                 await tx.load_balancers.all()
+
+
+async def test_a_database_that_is_not_there_is_told_in_words(url: str) -> None:
+    missing = url.replace("elbflow@/", "elbflow@/none_of_")
+    with pytest.raises(store.NotMigrated, match=r'database "none_of_.*" does not exist'):
+        await store.migrate(missing)
+    async with store.Store(missing) as db:
+        with pytest.raises(store.StoreBusy, match="does not exist"):
+            await db.require_current_schema()
+
+
+async def test_reports_of_vms_count_on_beyond_2038(db: store.Store, make: Maker, vm: Callable[..., store.Vm]) -> None:
+    async with db.transaction() as tx:
+        lb = await tx.load_balancers.create(make())
+        await tx.vms.save(lb.id, vm("vm-1"))
+        await tx.vms.set_metrics_sequence("vm-1", 2**31)
+        (kept,) = (await tx.load_balancers.get(lb.key)).vms
+    assert kept.metrics_sequence == 2**31
+
+
+async def test_temporary_keys_are_cleared_away_by_several_at_once(db: store.Store) -> None:
+    """Those that another process is about to delete are its own."""
+    account = "123456789012"
+    async with db.transaction() as tx:
+        for number in range(20):
+            await tx.access_keys.save(store.AccessKey(f"ASIA{number}", "s", account, expires_at=1.0))
+
+    async def clear() -> int:
+        async with db.transaction() as tx:
+            cleared = await tx.access_keys.remove_expired(2.0)
+            await asyncio.sleep(0.05)
+            return cleared
+
+    assert sorted(await asyncio.gather(*(clear() for _ in range(3)))) == [0, 0, 20]

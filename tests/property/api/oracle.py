@@ -230,7 +230,7 @@ def _set_behind(lb: LoadBalancer, given: Mapping[str, Any]) -> LoadBalancer | st
     if not set(names) <= lb.policies.keys():
         return "PolicyNotFound"
     cookies = any(lb.policies[name] is not None for name in names)
-    if cookies or (names and ("TCP" not in protocols or len(names) > 1)):
+    if cookies or len(names) > 1:
         return CONFLICT
     return replace(lb, behind={**lb.behind, port: names})
 

@@ -212,7 +212,8 @@ def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield opened
 
 
-@hypothesis.settings(max_examples=EXAMPLES)
+# Courses are short, and to make one shorter takes minutes.
+@hypothesis.settings(max_examples=EXAMPLES, phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate])
 @hypothesis.given(COURSES)
 def test_any_course_of_calls_is_one_that_the_oracle_knows(
     ground: playground.Playground, course: list[tuple[Step, ...]]

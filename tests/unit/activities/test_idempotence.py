@@ -8,7 +8,7 @@ import pytest
 from tests.unit.activities.world import CERTIFICATE, KEY, World, backend, certificate
 
 from elbflow import flow, store
-from elbflow.contract import activities, document, names
+from elbflow.contract import activities, document, names, transport
 
 PROVISIONING = store.LoadBalancerState.PROVISIONING
 ACTIVE = store.LoadBalancerState.ACTIVE
@@ -70,6 +70,7 @@ CASES: list[tuple[flow.Activity[..., Any], store.LoadBalancerState, tuple[Any, .
     (activities.persist_security_groups, ACTIVE, (KEY, GROUPS)),
     (activities.lookup_vms, ACTIVE, (KEY,)),
     (activities.lookup_document, ACTIVE, (KEY, VM)),
+    (activities.lookup_document_part, ACTIVE, (KEY, VM, transport.Parcel("digest", 1), 0)),
     (activities.lookup_zones, ACTIVE, (KEY,)),
     (activities.record_applied, ACTIVE, (KEY, VM, document.Applied(3, "hash"))),
     (activities.record_vm_failure, ACTIVE, (KEY, VM, "timed out", 1_700_000_100.0)),

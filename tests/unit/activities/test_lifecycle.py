@@ -220,6 +220,8 @@ async def test_a_certificate_that_could_not_be_set_gives_way_to_the_former_one_u
     world: World,
 ) -> None:
     await world.create(listeners=(LISTENER, HTTPS))
+    async with world.env.db.transaction() as tx:
+        await tx.server_certificates.add(replace(certificate(), name="former", certificate_id="F", arn="arn:former"))
     await world.do(activities.listener_certificate_rollback, KEY, 443, "arn:other", "arn:former")
     assert (await world.lb()).listeners[1].certificate_arn == CERTIFICATE
     await world.do(activities.listener_certificate_rollback, KEY, 443, CERTIFICATE, "arn:former")
@@ -228,11 +230,37 @@ async def test_a_certificate_that_could_not_be_set_gives_way_to_the_former_one_u
     assert [one.port for one in (await world.lb()).listeners] == [80, 443]
 
 
+async def test_a_former_certificate_that_was_deleted_meanwhile_does_not_come_back(world: World) -> None:
+    await world.create_active("a")
+    lb = await world.lb()
+    async with world.env.db.transaction() as tx:
+        await tx.load_balancers.add_listeners(lb.id, [HTTPS])
+        await tx.server_certificates.add(certificate())
+    await world.start_continuous()
+    generation = (await world.lb()).generation
+
+    await world.do(activities.listener_certificate_rollback, KEY, 443, CERTIFICATE, "arn:deleted")
+
+    assert (await world.lb()).listeners[1].certificate_arn == CERTIFICATE
+    (role,) = (await world.resources("role")).values()
+    assert names.certificate_policy_name(KEY, CERTIFICATE) in role["policies"]
+    assert await world.signals(names.update_workflow_id(KEY)) == [generation]
+
+
 async def test_closing_ports_spares_those_that_are_listened_on_again(world: World) -> None:
     await world.create_active("a")
-    await world.do(activities.listener_authorize_ingress, KEY, (80, 81))
+    await world.env.cloud.authorize_ingress(GROUP, (80, 81))
 
     await world.do(activities.listener_revoke_ingress, KEY, (80, 81))
+
+    assert (await world.resources("security-group"))[GROUP]["ports"] == [80]
+
+
+async def test_the_port_of_a_listener_that_has_gone_is_not_opened(world: World) -> None:
+    """As when a sweep begins a cut-off creation again while the listener is being deleted: nobody would close it."""
+    await world.create_active("a")
+
+    assert await world.do(activities.listener_authorize_ingress, KEY, (80, 81)) == (80,)
 
     assert (await world.resources("security-group"))[GROUP]["ports"] == [80]
 

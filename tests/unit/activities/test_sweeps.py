@@ -282,6 +282,24 @@ async def test_a_restarted_instance_waits_for_its_next_report_which_is_asked_for
     assert await world.signals(names.instance_status_workflow_id(KEY)) == [None]
 
 
+async def test_an_instance_of_a_zone_that_is_not_enabled_waits_for_its_zone(world: World) -> None:
+    """Neither that it was stopped and runs again nor that no VM says anything of it is news."""
+    await world.create_active("a")
+    await world.register(backend("i-1", "b", description=conditions.ZONE_DISABLED.description, address="10.0.0.1"))
+    for phase, condition in (
+        (base.InstancePhase.RUNNING, conditions.ZONE_DISABLED),
+        (base.InstancePhase.STOPPED, conditions.STOPPED),
+        (base.InstancePhase.RUNNING, conditions.ZONE_DISABLED),
+    ):
+        await place(world, phase, zone="b")
+        await world.clock.advance(1000)
+        await world.do(activities.check_backends)
+        assert condition.describes(await world.backend("i-1"))
+    await world.do(activities.enable_zones_persist, KEY, ("b",))
+    await world.do(activities.enable_zones_reset_backends, KEY, ("b",))
+    assert conditions.REGISTERING.describes(await world.backend("i-1"))
+
+
 async def test_a_terminated_instance_is_deregistered(world: World) -> None:
     await world.create_active("a")
     await world.register(backend("i-1", address="10.0.0.1"))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
 from tests.unit.activities.world import KEY, World, backend
 
 from elbflow import store
-from elbflow.contract import activities, document, names
-from elbflow.store import conditions
+from elbflow.contract import activities, document, names, transport
+from elbflow.store import conditions, documents
 from elbflow_activities import measurements
 from elbflow_activities.activities import metrics
 from elbflow_activities.cloud import base
@@ -56,6 +57,24 @@ async def test_documents_too_large_for_one_payload_are_left_out(world: World) ->
 
     assert [zone.document for zone in zones] == [None, None]
     assert {vm.instance_id for zone in zones for vm in zone.vms} == {vm.instance_id for vm in (await world.lb()).vms}
+
+
+async def test_a_document_that_no_payload_can_carry_is_announced_and_given_in_parts(world: World) -> None:
+    await world.create_active("a")
+    rng = random.Random(1)
+    await world.register(*(backend(f"i-{rng.getrandbits(160):040x}") for _ in range(1000)))
+    vm = await vm_of(world)
+
+    parcel = await world.do(activities.lookup_document, KEY, vm.instance_id)
+
+    assembly = transport.Assembly()
+    for index in range(parcel.parts):
+        whole = assembly.add(await world.do(activities.lookup_document_part, KEY, vm.instance_id, parcel, index))
+    assert whole == documents.of_zone(await world.lb(), "a")
+    assert parcel.parts > 1
+    assert await world.do(activities.lookup_document_part, KEY, "i-elsewhere", parcel, 0) is None
+    await world.register(backend("i-1"))
+    assert await world.do(activities.lookup_document_part, KEY, vm.instance_id, parcel, 0) is None
 
 
 async def test_a_proof_is_kept_and_never_replaced_by_an_older_one(world: World) -> None:

@@ -151,7 +151,11 @@ class World:
     def dump(self) -> dict[str, list[tuple[Any, ...]]]:
         """All rows of all tables, and the host's VMs."""
         with closing(sqlite3.connect(self.file)) as connection:
-            tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            tables = [
+                name
+                for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+                if name != "sqlite_sequence"  # SQLite's own
+            ]
             rows = {table: sorted(connection.execute(f"SELECT * FROM {table}"), key=repr) for table in tables}
         return {**rows, "host": sorted((one, repr(vm)) for one, vm in self.host.vms.items())}
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from elbflow import clock
-from elbflow.contract import document, vm_activities
+from elbflow.contract import document, transport, vm_activities
 from elbflow_agent import ipc
 from elbflow_agent.worker import VmActivities
 
@@ -168,7 +170,32 @@ async def test_cancelling_an_activity_leaves_no_task(activities: VmActivities, t
     assert asyncio.all_tasks() == before
 
 
-async def test_all_three_activities_are_bound(
+async def test_a_document_in_parts_is_applied_with_the_last_one(
+    activities: VmActivities, servo: ScriptedServo, make_document: Callable[..., document.LoadBalancerDocument]
+) -> None:
+    names = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(1000)]
+    wanted = replace(
+        make_document(generation=4), backends=tuple(document.BackendInstance(name, "10.0.0.1") for name in names)
+    )
+    first, *others, last = transport.split(wanted)
+    for part in (first, *others):
+        assert await activities.set_load_balancer_part(part) is None
+    assert servo.calls == []
+    assert await activities.set_load_balancer_part(last) == document.Applied(4, wanted.content_hash())
+    assert [argument for _, argument, _ in servo.calls] == [wanted]
+
+
+async def test_a_worker_that_was_restarted_lacks_parts_and_says_so(
+    activities: VmActivities, servo: ScriptedServo, make_document: Callable[..., document.LoadBalancerDocument]
+) -> None:
+    (only,) = transport.split(make_document())
+    lost = replace(only, parcel=replace(only.parcel, parts=2), index=1)
+    with pytest.raises(transport.Damaged):
+        await activities.set_load_balancer_part(lost)
+    assert servo.calls == []
+
+
+async def test_all_activities_are_bound(
     activities: VmActivities, make_document: Callable[..., document.LoadBalancerDocument]
 ) -> None:
     assert set(activities.registry().activities()) == set(vm_activities.ALL)

@@ -12,7 +12,7 @@ from elbflow_api import query
 from elbflow_api.rules import attachments, policy_types
 
 P = document.Protocol
-KEYS = tuple(document.Policy(f"key{n}", policy_types.PUBLIC_KEY, (("PublicKey", "k" * 4000),)) for n in range(4))
+KEYS = tuple(document.Policy(f"key{n}", policy_types.PUBLIC_KEY, (("PublicKey", "k" * 16_000),)) for n in range(4))
 TRUSTS = (
     document.Policy(
         "trust", policy_types.BACKEND_AUTHENTICATION, tuple(("PublicKeyPolicyName", f"key{n}") for n in range(3))

@@ -138,6 +138,29 @@ async def test_a_sweep_does_repeat_an_order_whose_id_was_used_earlier(desk: Desk
     assert len(await desk.opened()) == 1
 
 
+async def test_a_sweep_does_repeat_an_order_of_what_failed_a_moment_before(desk: Desk) -> None:
+    """As a deletion that is called again, under its one workflow id, right after it failed."""
+    await desk.workflows.deliverer.deliver(await desk.order())
+    await desk.clock.advance(2)
+    await desk.conclude(workflows.Outcome(workflows.OutcomeState.FAILED, 500, "no room"))
+    await desk.clock.advance(0.5)
+    await desk.order()
+    await desk.clock.advance(5)
+    assert await desk.workflows.deliverer.sweep() == 1
+    assert len(await desk.opened()) == 1
+
+
+async def test_a_sweep_does_not_repeat_an_order_that_joined_a_run_which_has_ended_since(desk: Desk) -> None:
+    await desk.workflows.deliverer.deliver(await desk.order())
+    await desk.clock.advance(2)
+    await desk.order()
+    await desk.clock.advance(0.5)
+    await desk.conclude()
+    await desk.clock.advance(5)
+    assert await desk.workflows.deliverer.sweep() == 1
+    assert await desk.opened() == []
+
+
 async def test_a_row_that_is_refused_does_not_hold_up_the_others(desk: Desk) -> None:
     async with desk.db.transaction() as tx:
         for name in (workflows.CREATE_LISTENERS.name, "NobodyKnowsThis"):

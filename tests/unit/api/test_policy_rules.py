@@ -127,6 +127,13 @@ def test_possible_policies_are_kept_as_given(type_name: str, given: list[tuple[s
             [("Reference-Security-Policy", "ELBSample-LBCookieStickinessPolicy")],
             "no predefined security policy",
         ),
+        ("SSLNegotiationPolicyType", [("AES128-SHA", "true")], "at least one protocol"),
+        ("SSLNegotiationPolicyType", [("Protocol-TLSv1.2", "true")], "at least one cipher"),
+        (
+            "SSLNegotiationPolicyType",
+            [("Protocol-TLSv1.2", "false"), ("AES128-SHA", "false"), ("Server-Defined-Cipher-Order", "true")],
+            "at least one protocol",
+        ),
         ("BackendServerAuthenticationPolicyType", [], "requires attribute PublicKeyPolicyName"),
         (
             "BackendServerAuthenticationPolicyType",

@@ -53,6 +53,16 @@ async def test_the_outcome_of_an_execution_that_has_closed_meanwhile(desk: Desk)
     assert outcome.state is workflows.OutcomeState.SUCCESS
 
 
+async def test_the_failure_of_a_moment_before_is_no_answer_to_the_repeated_call(desk: Desk) -> None:
+    await desk.workflows.announce([await desk.order()])
+    await desk.clock.advance(2)
+    await desk.conclude(FAILED)
+    await desk.clock.advance(0.5)
+    with pytest.raises(query.Fault) as caught:
+        await desk.drive(wait(desk, seconds=3.0, not_before=desk.clock.now()))
+    assert caught.value.status == 503
+
+
 async def test_an_earlier_execution_of_the_id_is_not_the_one(desk: Desk) -> None:
     await desk.workflows.announce([await desk.order()])
     await desk.conclude(FAILED)

@@ -70,7 +70,7 @@ def test_creating_listeners_checks_certificates_first(fakes: Fakes) -> None:
     assert fakes.run(CreateLoadBalancerListeners, LISTENERS).result() == SUCCESS
 
     assert fakes.log[0] == "listener_check_certificates"
-    assert set(fakes.log[1:]) == {
+    assert set(fakes.log[1:-1]) == {
         "listener_authorize_certificates",
         "listener_authorize_ingress",
         "listener_default_health_check",
@@ -127,6 +127,36 @@ def test_a_certificate_is_served_only_after_it_may_be_fetched(fakes: Fakes) -> N
         "listener_revoke_certificates",
     ]
     assert fakes.given_to(activities.listener_authorize_certificates) == [((443,),)]
+
+
+def test_a_renamed_certificate_stays_permitted_whatever_fails(fakes: Fakes) -> None:
+    """There is no former certificate to go back to."""
+    fakes.on(activities.listener_certificate_commit, fail(Refused("no")))
+    renamed = workflows.CertificateInput(KEY, 443, "arn:new", "arn:new")
+
+    assert fakes.run(SetLoadBalancerListenerSSLCertificate, renamed).result().state is OutcomeState.FAILED
+    assert fakes.times(activities.listener_authorize_certificates) == 1
+    assert fakes.times(activities.listener_authorize_certificates_rollback) == 0
+
+
+def test_listeners_with_certificates_are_pushed_when_vms_may_fetch_those(fakes: Fakes) -> None:
+    assert fakes.run(CreateLoadBalancerListeners, LISTENERS).result() == SUCCESS
+    assert fakes.log[-1] == "listener_certificate_commit"
+    assert "listener_authorize_certificates" in fakes.log
+
+
+def test_listeners_that_cannot_be_pushed_are_removed(fakes: Fakes) -> None:
+    fakes.on(activities.listener_certificate_commit, fail(Refused("no")))
+    outcome = fakes.run(CreateLoadBalancerListeners, LISTENERS).result()
+    assert outcome == Outcome(OutcomeState.FAILED, 400, "no")
+    assert fakes.log[-1] == "listener_rollback"
+    assert fakes.times(activities.listener_authorize_certificates_rollback) == 1
+
+
+def test_listeners_without_certificates_are_not_pushed_again(fakes: Fakes) -> None:
+    plain = workflows.ListenersInput(KEY, (80,), certificates=False)
+    assert fakes.run(CreateLoadBalancerListeners, plain).result() == SUCCESS
+    assert fakes.times(activities.listener_certificate_commit) == 0
 
 
 def test_a_certificate_that_cannot_be_served_is_taken_back(fakes: Fakes) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.decider.fakes import KEY, Fakes, Refused, current_list, fail
 
 from elbflow import flow, testing
-from elbflow.contract import activities, document, vm_activities, workflows
+from elbflow.contract import activities, document, transport, vm_activities, workflows
 from elbflow.contract.workflows import UPDATE_IMMEDIATELY
 from elbflow_decider.workflows import UpdateLoadBalancer, update_load_balancer
 
@@ -68,6 +68,70 @@ def test_documents_too_large_to_travel_together_are_looked_up_one_by_one(fakes: 
 
     assert sorted(vm for (vm,) in fakes.given_to(activities.lookup_document)) == ["i-1", "i-2"]
     assert pushes(fakes) == [1, 1]
+
+
+PARCEL = transport.Parcel("digest", 3)
+
+
+def _part(key: document.LoadBalancerKey, vm: str, parcel: transport.Parcel, index: int) -> transport.Part:
+    return transport.Part(parcel, index, f"text of {index}")
+
+
+def _in_parts(fakes: Fakes) -> None:
+    """No payload can carry the document; the VM answers the last part."""
+    fakes.on(activities.lookup_zones, lambda key: (activities.ServingZone((activities.ServingVm("i-1"),), None),))
+    fakes.on(activities.lookup_document, lambda key, vm: PARCEL)
+    fakes.on(activities.lookup_document_part, _part)
+    fakes.on(
+        vm_activities.set_load_balancer_part,
+        lambda part: document.Applied(9, "hash") if part.index == PARCEL.parts - 1 else None,
+    )
+
+
+def test_a_document_that_no_payload_can_carry_travels_in_parts(fakes: Fakes) -> None:
+    _in_parts(fakes)
+    run = fakes.run(UpdateLoadBalancer, REQUEST)
+
+    run.settle()
+
+    sent = [part for (part,) in fakes.given_to(vm_activities.set_load_balancer_part)]
+    assert sent == [_part(KEY, "i-1", PARCEL, index) for index in range(3)]
+    assert fakes.given_to(activities.record_applied) == [("i-1", document.Applied(9, "hash"))]
+    assert pushes(fakes) == []
+    assert _task_lists(run) == {"i-1"}
+
+
+def test_a_document_that_changes_while_its_parts_are_looked_up_is_looked_up_again(fakes: Fakes) -> None:
+    _in_parts(fakes)
+    answers = iter([_part(KEY, "i-1", PARCEL, 0), None])
+    fakes.on(activities.lookup_document_part, lambda *given: next(answers, _part(*given)))
+    run = fakes.run(UpdateLoadBalancer, REQUEST)
+    run.settle()
+    assert fakes.times(vm_activities.set_load_balancer_part) == 0
+
+    begun = run.swf.now
+    run.run(until=lambda: fakes.times(activities.record_applied) == 1)
+
+    assert fakes.times(activities.lookup_document) == 2
+    assert run.swf.now - begun < 5
+    assert fakes.times(activities.record_vm_failure) == 0
+
+
+def test_a_vm_that_lost_parts_gets_all_again_after_growing_pauses(fakes: Fakes) -> None:
+    _in_parts(fakes)
+    fakes.on(vm_activities.set_load_balancer_part, _fail_at_the_end)
+    run = fakes.run(UpdateLoadBalancer, REQUEST)
+
+    run.run(until=lambda: fakes.times(activities.record_vm_failure) == 3)
+
+    assert fakes.times(vm_activities.set_load_balancer_part) == 9
+    assert run.swf.now >= 2 + 4
+    assert fakes.times(activities.record_applied) == 0
+
+
+def _fail_at_the_end(part: transport.Part) -> None:
+    if part.index == PARCEL.parts - 1:
+        raise transport.Damaged
 
 
 def test_signals_during_a_push_coalesce_into_one(fakes: Fakes) -> None:

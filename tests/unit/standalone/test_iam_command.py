@@ -102,6 +102,8 @@ def test_keys_of_an_account_itself(operator: Operator) -> None:
     kept = operator.look(lambda tx: tx.access_keys.find(keys["AWS_ACCESS_KEY_ID"]))
     assert kept is not None
     assert (kept.account, kept.principal, kept.admin) == ("210987654321", None, False)
+    shown = operator.say("keys", "list", "--account", "210987654321", "--json")
+    assert json.loads(shown) == [{"access_key_id": kept.access_key_id, "admin": False}]
     operator.say("keys", "remove", kept.access_key_id)
     assert operator.say("keys", "list", "--account", "210987654321") == ""
 
@@ -114,6 +116,10 @@ def test_quotas_of_an_account(operator: Operator) -> None:
         "server-certificates": 7,
     }
     assert "shop" in operator.say("accounts", "list")
+    quotas = {"classic-load-balancers": 5, "server-certificates": 7}
+    assert json.loads(operator.say("accounts", "list", "--json")) == [
+        {"account": ACCOUNT, "alias": "shop", "quotas": quotas}
+    ]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +129,7 @@ def test_quotas_of_an_account(operator: Operator) -> None:
         (("users", "add", "bob", "--path", "staff"), "is no path"),
         (("users", "add", "bob", "--account", "1"), "12 digits"),
         (("users", "add", "ANN"), "already"),
-        (("users", "remove", "bob"), "has no user bob"),
+        (("users", "remove", "bob"), "has no user bob; to add it: elbflow iam users add bob"),
         (("keys", "add", "--user", "bob"), "has no user bob"),
         (("keys", "add", "--account", "x"), "12 digits"),
         (("keys", "remove", "AKIA"), "no access key"),

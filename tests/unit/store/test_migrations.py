@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 import pytest
 import sqlalchemy as sa
 from alembic import command
+from alembic.config import Config
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from elbflow import store
@@ -24,10 +25,10 @@ def empty_url(tmp_path: Path) -> str:
     return f"sqlite+aiosqlite:///{tmp_path / 'store.sqlite'}"
 
 
-async def test_every_row_of_the_first_schema_is_kept(empty_url: str) -> None:
+async def test_every_row_of_the_first_schema_is_kept(empty_url: str, may_block: None) -> None:
     before = await _within(empty_url, _first_schema_with_a_row_in_every_table)
     await asyncio.gather(*(store.migrate(empty_url) for _ in range(2)))
-    assert len(before) == 11
+    assert len(before) == 12
     assert {table: _row(kept, before[table]) for table, kept in (await _within(empty_url, _rows)).items() if kept} == (
         before
     )
@@ -40,6 +41,39 @@ async def test_every_row_of_the_first_schema_is_kept(empty_url: str) -> None:
     assert {table for table, count in left.items() if count} == {
         *("access_keys", "cloud_resources", "datapoints", "instances", "outbox")
     }
+
+
+async def test_a_store_that_a_newer_build_made_is_left_alone(empty_url: str, may_block: None) -> None:
+    await store.migrate(empty_url)
+    newer = sa.text("UPDATE alembic_version SET version_num = '9999'")
+    await _within(empty_url, lambda connection: connection.execute(newer))
+    with pytest.raises(store.NotMigrated, match="schema 9999"):
+        await store.migrate(empty_url)
+    async with store.Store(empty_url) as db:
+        with pytest.raises(store.SchemaNewer):
+            await db.require_current_schema()
+
+
+async def test_a_migration_that_fails_leaves_the_store_as_it_was(
+    empty_url: str, may_block: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk, in the last of several."""
+    before = await _within(empty_url, _first_schema_with_a_row_in_every_table)
+    upgrade = command.upgrade
+
+    def cut_off(config: Config, revision: str) -> None:
+        upgrade(config, revision)
+        config.attributes["connection"].exec_driver_sql("INSERT INTO nowhere VALUES (1)")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(command, "upgrade", cut_off)
+        with pytest.raises(store.NotMigrated, match="nowhere"):
+            await store.migrate(empty_url)
+    assert await _within(empty_url, _rows) == before
+    assert await _within(empty_url, schema.current_revision) == "0001"
+    await store.migrate(empty_url)
+    async with store.Store(empty_url) as db:
+        await db.require_current_schema()
 
 
 def _first_schema_with_a_row_in_every_table(connection: sa.Connection) -> Rows:
@@ -55,7 +89,7 @@ def _first_schema_with_a_row_in_every_table(connection: sa.Connection) -> Rows:
 
 
 def _value(column: sa.Column[Any]) -> object:
-    values: dict[type, object] = {int: 1, float: 1.5, bool: True, str: column.name[:10], dict: ["kept"]}
+    values: dict[type, object] = {int: 1, float: 1.5, bool: True, str: column.name[:8], dict: ["kept"]}
     return ["kept"] if isinstance(column.type, sa.JSON) else values[column.type.python_type]
 
 

@@ -11,6 +11,7 @@ import structlog
 from elbflow import clock as clocks
 from elbflow import errors, flow, store, swf
 from elbflow.contract import document, names, workflows
+from elbflow_activities import cut_off
 
 log = structlog.get_logger()
 
@@ -47,6 +48,7 @@ class Executions:
         self._service = service
         self._domain = domain
         self._client = flow.Client(service, domain, task_list)
+        self.cut_off = cut_off.CutOff(service, domain, self._client)
         self._clock = clock
 
     # --- what runs -------------------------------------------------------------------------------------
@@ -112,6 +114,13 @@ class Executions:
         with contextlib.suppress(swf.AlreadyStarted):
             await self._client.start(signature, workflow_id, request, tags=names.workflow_tags(key))
             log.info("workflow_started", workflow_id=workflow_id)
+
+    async def repeat_cut_off(self, lb: store.LoadBalancer, closed: cut_off.Closed) -> int:
+        """Begin the load balancer's changes again that were cut off, unless it is being changed; how many."""
+        tags = names.workflow_tags(lb.key)
+        if not any(tags in one for one in (closed.of_listeners, closed.of_gone_listeners, closed.of_certificates)):
+            return 0
+        return 0 if await self._open_changes(lb.key) else await self.cut_off.again(lb, closed)
 
     # --- signalling ------------------------------------------------------------------------------------
 

@@ -11,6 +11,9 @@ from elbflow_activities.cloud import base
 STALE_S = 360.0
 
 _PENDING = frozenset({base.InstancePhase.PENDING})
+_OF_VMS = (conditions.REGISTERING, conditions.UNREACHABLE)
+"""What only means something where there are VMs."""
+
 _STOPPED = frozenset({base.InstancePhase.STOPPING, base.InstancePhase.STOPPED})
 
 
@@ -35,6 +38,8 @@ def correction(
     if found is not None and found.address and (found.address, found.zone) != (backend.address, backend.zone):
         location = (found.address, found.zone)
     condition = _by_cloud(backend, found) or _by_silence(lb, backend, now)
+    if condition in _OF_VMS and backend.zone is not None and backend.zone not in lb.enabled_zones:
+        condition = conditions.ZONE_DISABLED
     if condition is not None and condition.describes(backend):
         condition = None
     if condition is None and location is None:

@@ -95,6 +95,7 @@ def _bind_monitoring(registry: flow.ActivityRegistry, env: Environment) -> None:
     vm_state = VmState(env)
     registry.bind(contract.lookup_vms, vm_state.lookup_vms)
     registry.bind(contract.lookup_document, vm_state.lookup_document)
+    registry.bind(contract.lookup_document_part, vm_state.lookup_document_part)
     registry.bind(contract.lookup_zones, vm_state.lookup_zones)
     registry.bind(contract.record_applied, vm_state.record_applied)
     registry.bind(contract.record_vm_failure, vm_state.record_vm_failure)

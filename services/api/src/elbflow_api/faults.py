@@ -74,6 +74,15 @@ def access_denied(message: str) -> query.Fault:
     return query.Fault("AccessDenied", message, status=403)
 
 
+def too_many_temporary_keys(most: int) -> query.Fault:
+    """AWS keeps none and has no such limit: SDKs do not repeat this."""
+    return query.Fault(
+        "LimitExceeded",
+        f"Cannot exceed quota for temporary keys per account: {most}. Use those that you have, or wait until some end",
+        status=409,
+    )
+
+
 def unavailable(message: str) -> query.Fault:
     """Nothing is wrong with the request; SDKs repeat it."""
     return query.Fault(UNAVAILABLE, message, status=503, sender=False)

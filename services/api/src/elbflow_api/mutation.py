@@ -5,9 +5,10 @@ What differs between the calls is in :mod:`elbflow_api.actions`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import structlog
 
@@ -15,10 +16,12 @@ from elbflow import flow, store
 from elbflow.contract import names, workflows
 from elbflow_api import faults, orders, waiting
 from elbflow_api.dependencies import Call, Dependencies, active
+from elbflow_api.rules import transportable
 
 log = structlog.get_logger()
 
 In = TypeVar("In")
+_State: TypeAlias = tuple[float, int]
 
 _PAUSE_S = 0.05
 
@@ -50,7 +53,7 @@ async def settled(
         seen = await _settle(signature, against, call, room, concerns)
         async with room.db.transaction() as tx:
             lb = await active(tx, call.key, for_update=True)
-            if seen == (lb.id, lb.generation):
+            if seen == _state(lb):
                 yield tx, lb
                 return
         if room.clock.monotonic() >= call.deadline:
@@ -64,8 +67,8 @@ async def _settle(
     call: Call,
     room: Dependencies,
     concerns: Callable[[In], bool],
-) -> tuple[int, int] | None:
-    """Wait for running workflows; the load balancer's id and generation before, None when one is about to start."""
+) -> _State | None:
+    """Wait for running workflows; the load balancer's state before, None when one is about to start."""
     async with room.db.reading() as tx:
         lb = await active(tx, call.key)
         tags = names.workflow_tags(lb.key)
@@ -77,7 +80,12 @@ async def _settle(
                 running.signature, execution.workflow_id, run_id=execution.run_id, deadline=call.deadline
             )
             log.info("workflow_joined", workflow_id=execution.workflow_id, outcome=outcome.state.value)
-    return None if is_starting else (lb.id, lb.generation)
+    return None if is_starting else _state(lb)
+
+
+def _state(lb: store.LoadBalancer) -> _State:
+    """Row ids are used again where they became free, so the time of creation tells load balancers apart."""
+    return lb.created_at, lb.generation
 
 
 async def order(
@@ -90,7 +98,11 @@ async def order(
     *,
     push: bool,
 ) -> list[store.OutboxRow]:
-    """Begin a new generation and order the workflow that realises it; with ``push`` the VMs get it at once too."""
+    """Begin a new generation and order the workflow that realises it; with ``push`` the VMs get it at once too.
+
+    Raises ``InvalidConfigurationRequest`` for what could not reach the VMs.
+    """
+    await _require_transportable(tx, lb)
     now = room.clock.now()
     generation = await tx.load_balancers.bump_generation(lb.id)
     workflow_id = orders.mutation_workflow_id(kind, lb.key, generation)
@@ -102,10 +114,24 @@ async def order(
 
 
 async def order_push(tx: store.Repositories, lb: store.LoadBalancer, room: Dependencies) -> list[store.OutboxRow]:
-    """Begin a new generation that needs no workflow of its own, and order that the VMs get it at once."""
+    """Begin a new generation that needs no workflow of its own, and order that the VMs get it at once.
+
+    Raises ``InvalidConfigurationRequest`` for what could not reach the VMs.
+    """
+    await _require_transportable(tx, lb)
     generation = await tx.load_balancers.bump_generation(lb.id)
     log.info("change_ordered", account=lb.key.account, load_balancer=lb.key.name, generation=generation)
     return [await orders.update_immediately(tx, lb.key, generation, now=room.clock.now())]
+
+
+async def _require_transportable(tx: store.Repositories, before: store.LoadBalancer) -> None:
+    """Look at what was written, unless what was there ``before`` tells that any change is possible.
+
+    Compressing the largest takes a tenth of a second, during which other requests are answered.
+    """
+    if not transportable.is_sure(before):
+        written = await tx.load_balancers.get(before.key)
+        await asyncio.to_thread(transportable.require, written)
 
 
 async def carry_out(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from elbflow.contract import document
 
-_INTERNAL = "internal-"
+INTERNAL = "internal-"
 _LABEL = re.compile(r"([a-z0-9-]+)-([0-9]{12})", re.IGNORECASE)
 
 
@@ -21,6 +21,6 @@ def candidates(dns_name: str, suffix: str) -> Iterator[document.LoadBalancerKey]
     if not dot or rest.lower() != suffix.lower() or found is None:
         return
     name, account = found.groups()
-    if name.lower().startswith(_INTERNAL):
-        yield document.LoadBalancerKey(account, name[len(_INTERNAL) :])
+    if name.lower().startswith(INTERNAL):
+        yield document.LoadBalancerKey(account, name[len(INTERNAL) :])
     yield document.LoadBalancerKey(account, name)

@@ -16,6 +16,9 @@ log = structlog.get_logger()
 LATE_AFTER_S = 2.0
 """How long an order belongs to the API that wrote it. An older one has lost it, or that API cannot reach SWF."""
 
+_MARGIN_S = 0.5
+"""Of that, for requests that are on their way when its own time ends, and for clocks that differ."""
+
 CLAIM_S = 10.0
 """How long an order belongs to the sweep that claimed it. One whose API dies in the middle of a sweep waits so long."""
 
@@ -52,6 +55,14 @@ class UnknownOrder(errors.Defect):
     """An outbox row names a workflow or signal that this build does not know."""
 
 
+def was_under_way(closed: swf.ExecutionInfo, ordered_at: float) -> bool:
+    """Whether a closed execution is what an order of ``ordered_at`` began, as far as clocks agree, or joined.
+
+    One that had ended already is what the order repeats.
+    """
+    return closed.start_timestamp >= ordered_at - _CLOCK_SKEW_S or (closed.close_timestamp or 0.0) >= ordered_at
+
+
 class Deliverer:
     """Turns outbox rows into starts and signals, and removes what is delivered.
 
@@ -75,7 +86,7 @@ class Deliverer:
         Raises the errors of :mod:`elbflow.swf`, and ``TimeoutError`` when the order is no longer this API's own: the
         row stays and a later sweep tries again. So it does after a cancellation, even when SWF got the order.
         """
-        left_s = row.created_at + LATE_AFTER_S - self._clock.now()
+        left_s = row.created_at + LATE_AFTER_S - _MARGIN_S - self._clock.now()
         if left_s <= 0:
             raise TimeoutError
         async with asyncio.timeout(left_s):
@@ -89,14 +100,16 @@ class Deliverer:
         A row that SWF refuses is logged once and passed over: it must not hold up the others. It is tried again by
         the next sweep, for whatever is missing (a type that is not registered yet) may come.
         """
-        delivered, after_id = 0, 0
+        delivered, after_id, seen = 0, 0, set[int]()
         while True:
             async with self._db.reading() as tx:
                 rows = await tx.outbox.unclaimed(self._clock.now(), after_id=after_id, limit=_PAGE)
             for row in rows:
                 delivered += await self._deliver_late(row)
                 after_id = row.id
+                seen.add(row.id)
             if len(rows) < _PAGE:
+                self._refused &= seen  # another API may have got one through
                 return delivered
 
     async def run(self) -> None:
@@ -112,34 +125,34 @@ class Deliverer:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     async def _deliver_late(self, row: store.OutboxRow) -> bool:
-        if not await self._claim(row):
+        until = self._clock.now() + CLAIM_S
+        if not await self._claim(row, until):
             return False
         try:
             async with asyncio.timeout(_SEND_S):
                 if not await self._was_delivered(row):
                     await self._send(row)
-        except (errors.Permanent, errors.Defect) as error:
+        except (errors.Permanent, errors.Defect, swf.LimitExceeded) as error:
             if row.id not in self._refused:
                 log.error("order_refused", order=row.name, workflow_id=row.workflow_id, error=repr(error))
             self._refused.add(row.id)
-            await self._release(row)
+            await self._release(row, until)
             return False
         except errors.Retryable:
-            await self._release(row)
+            await self._release(row, until)
             raise
         await self._remove(row)
         self._refused.discard(row.id)
         log.info("order_delivered_late", order=row.name, workflow_id=row.workflow_id)
         return True
 
-    async def _claim(self, row: store.OutboxRow) -> bool:
-        now = self._clock.now()
+    async def _claim(self, row: store.OutboxRow, until: float) -> bool:
         async with self._db.transaction() as tx:
-            return await tx.outbox.claim(row.id, now=now, until=now + CLAIM_S)
+            return await tx.outbox.claim(row.id, now=until - CLAIM_S, until=until)
 
-    async def _release(self, row: store.OutboxRow) -> None:
+    async def _release(self, row: store.OutboxRow, until: float) -> None:
         async with self._db.transaction() as tx:
-            await tx.outbox.release(row.id)
+            await tx.outbox.release(row.id, until=until)
 
     async def _remove(self, row: store.OutboxRow) -> None:
         async with self._db.transaction() as tx:
@@ -156,7 +169,7 @@ class Deliverer:
             closed = await self._service.list_closed_workflow_executions(self._domain, workflow_id=row.workflow_id)
             runs = [*runs, *(run for run in closed if (run.close_timestamp or 0.0) >= since)]
         if row.kind is store.OutboxKind.START:
-            return bool(runs)
+            return any(was_under_way(run, row.created_at) for run in runs)
         return any([await self._was_signalled(run.execution, row, since) for run in runs])
 
     async def _was_signalled(self, execution: swf.Execution, row: store.OutboxRow, since: float) -> bool:

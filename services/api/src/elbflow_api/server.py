@@ -81,7 +81,11 @@ class Endpoint:
             self.open_calls -= 1
             self._meters.answered(attempt.action, attempt.code, time.monotonic() - began)
         return web.Response(
-            status=status, body=body, content_type="text/xml", headers={"x-amzn-RequestId": attempt.request_id}
+            status=status,
+            body=body,
+            content_type="text/xml",
+            # Whoever is not let in need not know which versions of what answer.
+            headers={"x-amzn-RequestId": attempt.request_id, "Server": "elbflow"},
         )
 
     async def _answer(self, request: web.Request, attempt: _Attempt) -> bytes:

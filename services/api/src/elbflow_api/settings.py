@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import sqlalchemy as sa
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from elbflow import service
 from elbflow.contract import settings as common
+from elbflow.store import urls
 
 Auth = Literal["static", "off"]
 
@@ -43,6 +43,7 @@ class ApiSettings(common.TaskListSettings, common.CloudSettings, service.Service
         "when missing. All front doors of one store need the same. Beside a SQLite store when not given",
     )
     max_server_certificates: int = Field(20, ge=0, description="Server certificates per account without own quota")
+    max_temporary_keys: int = Field(5000, ge=0, description="Temporary keys per account that have not ended")
     # Shared with the activities service, which starts and signals too: together below half of the account's quota.
     swf_quota_share: float = Field(
         0.2, gt=0, le=1, description="Part of the account's SWF request quotas that all front doors may use together"
@@ -87,6 +88,11 @@ class ApiSettings(common.TaskListSettings, common.CloudSettings, service.Service
         description="Leave load balancers and instances that there are not out of descriptions, as the original does, "
         "instead of refusing the call",
     )
+    compatibility_other_zones_refused: bool = Field(
+        False,
+        description="Refuse instances of zones that are not enabled, as the original does; at AWS they are "
+        "OutOfService until their zone is enabled",
+    )
 
     dns_subdomain: str = Field("lb", pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
     dns_domain: str = Field("elbflow.internal", min_length=1, max_length=180)
@@ -105,7 +111,7 @@ class ApiSettings(common.TaskListSettings, common.CloudSettings, service.Service
         1, ge=1, le=20, description="Load balancers that one AddTags or RemoveTags may name; AWS takes one"
     )
     max_instances: int = Field(
-        1000, ge=1, le=1000, description="Instances per load balancer; more would not fit into one document for a VM"
+        1000, ge=1, le=1000, description="Instances per load balancer; more would not fit into a VM's health report"
     )
     max_policies: int = Field(100, ge=1, description="Policies per load balancer")
     security_policies_file: Path | None = Field(
@@ -130,6 +136,15 @@ class ApiSettings(common.TaskListSettings, common.CloudSettings, service.Service
                 ports.update(range(_port(first), _port(last or first) + 1))
         return ports
 
+    @field_validator("store_url")
+    @classmethod
+    def _read_store_url(cls, value: str) -> str:
+        try:
+            urls.parse(value)
+        except urls.BadStoreUrl as error:
+            raise ValueError(str(error)) from error
+        return value
+
     @model_validator(mode="after")
     def _can_seal(self) -> Self:
         if self.iam_port is not None and self.master_key_path is None:
@@ -150,8 +165,8 @@ class ApiSettings(common.TaskListSettings, common.CloudSettings, service.Service
         """Where the master key is; None when there is no telling."""
         if self.master_key_file is not None:
             return self.master_key_file
-        url = sa.make_url(self.store_url)
-        if url.get_backend_name() != "sqlite" or not url.database:
+        url = urls.parse(self.store_url)
+        if not urls.is_sqlite(url) or not url.database:
             return None
         return Path(f"{url.database}.master-key")
 

@@ -7,7 +7,7 @@ deadline, and released at once when the process stops. Whoever repeats the call 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -29,6 +29,7 @@ PROMPT_S = 1.0
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 1.0
 _CLOCK_SKEW_S = 1.0
+_COMPLETED = "COMPLETED"
 _STILL_RUNNING = "The request is being carried out and has not finished yet. Repeat it to wait for its outcome."
 
 
@@ -136,6 +137,36 @@ class Workflows:
             raise self._unreachable(error) from error
         return found
 
+    async def closed(
+        self, signature: flow.WorkflowSignature[In, workflows.Outcome], key: document.LoadBalancerKey, since: float
+    ) -> AsyncIterator[tuple[bool, In]]:
+        """The load balancer's closed executions of a type that began after ``since``, newest first, and their input.
+
+        Of each, whether it was cut off: timed out or terminated, it gave no outcome and undid nothing. The last one is
+        the earliest that was. Raises the fault 503 when SWF does not say.
+        """
+        tags = set(names.workflow_tags(key))
+        try:
+            found = await self._service.list_closed_workflow_executions(self._domain, tag=names.workflow_tags(key)[1])
+            ours = sorted(
+                (
+                    info
+                    for info in found
+                    if info.workflow_type == signature.type
+                    and tags <= set(info.tags)
+                    and info.start_timestamp >= since - _CLOCK_SKEW_S
+                ),
+                key=lambda info: info.start_timestamp,
+            )
+            while ours and ours[0].close_status == _COMPLETED:
+                ours.pop(0)
+            for info in reversed(ours):
+                yield info.close_status != _COMPLETED, await self._input(signature, info.execution)
+        except swf.UnknownResource:
+            return
+        except errors.Retryable as error:
+            raise self._unreachable(error) from error
+
     async def _deliver(self, orders: Sequence[store.OutboxRow]) -> str | None:
         run_id: str | None = None
         for row in orders:
@@ -174,7 +205,7 @@ class Workflows:
         """The newest execution of the id; waits until there is one, for its start may still be on its way."""
         pause_s = _FIRST_PAUSE_S
         while True:
-            found = await self._newest(workflow_id, not_before - _CLOCK_SKEW_S)
+            found = await self._newest(workflow_id, not_before)
             if found is not None:
                 return found
             if self._clock.monotonic() + pause_s >= deadline:
@@ -187,7 +218,7 @@ class Workflows:
             infos = await self._service.list_open_workflow_executions(self._domain, workflow_id=workflow_id)
             if not infos:
                 closed = await self._service.list_closed_workflow_executions(self._domain, workflow_id=workflow_id)
-                infos = [info for info in closed if (info.close_timestamp or 0.0) >= not_before]
+                infos = [info for info in closed if outbox.was_under_way(info, not_before)]
             if infos:
                 return max(infos, key=lambda info: info.start_timestamp).execution
         except (errors.Retryable, swf.UnknownResource) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import sys
 from pathlib import Path
 
@@ -67,12 +68,31 @@ def main(argv: list[str] | None = None) -> int:
     if getattr(arguments, "data_dir", None) is None:
         arguments.data_dir = default_data_dir()
     try:
-        return int(arguments.run(arguments))
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        if not _is_unread():
+            raise
+        return 1
     except errors.ElbflowError as error:
         print(f"elbflow: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _is_unread() -> bool:
+    """Whether nobody reads our output any more, as behind ``| head``; what is left of it is dropped then."""
+    output = sys.stdout.fileno()
+    state = select.poll()
+    state.register(output, 0)  # That its other end is closed is told unasked.
+    if not state.poll(0):
+        return False
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, output)
+    os.close(nowhere)
+    return True
 
 
 if __name__ == "__main__":

@@ -43,7 +43,9 @@ async def add(db: store.Store, account: str, kind: store.PrincipalKind, name: st
     async with db.transaction() as tx:
         others = await tx.principals.of_account(account)
         if any(one.kind is kind and one.name.lower() == name.lower() for one in others):
-            raise BadIdentity(f"account {account} has a {kind.value} {name} already")
+            raise BadIdentity(
+                f"account {account} has a {kind.value} {name} already; see: elbflow iam {kind.value}s list"
+            )
         await tx.principals.add(principal)
     return principal
 
@@ -53,7 +55,7 @@ async def find(tx: store.Repositories, account: str, kind: store.PrincipalKind, 
     for principal in await tx.principals.of_account(account):
         if principal.kind is kind and principal.name.lower() == name.lower():
             return principal
-    raise BadIdentity(f"account {account} has no {kind.value} {name}")
+    raise BadIdentity(f"account {account} has no {kind.value} {name}; to add it: elbflow iam {kind.value}s add {name}")
 
 
 async def remove(db: store.Store, account: str, kind: store.PrincipalKind, name: str) -> None:
@@ -81,7 +83,7 @@ async def put_policy(
 async def remove_policy(db: store.Store, account: str, kind: store.PrincipalKind, name: str, policy: str) -> None:
     async with db.transaction() as tx:
         if not await tx.principals.remove_policy((await find(tx, account, kind, name)).arn, policy):
-            raise BadIdentity(f"{kind.value} {name} has no policy {policy}")
+            raise BadIdentity(f"{kind.value} {name} has no policy {policy}; see: elbflow iam {kind.value}s list")
 
 
 async def add_key(db: store.Store, account: str, user: str | None) -> store.AccessKey:
@@ -105,7 +107,7 @@ async def keys(db: store.Store, account: str, user: str | None) -> Sequence[stor
 async def remove_key(db: store.Store, access_key_id: str) -> None:
     async with db.transaction() as tx:
         if not await tx.access_keys.remove(access_key_id):
-            raise BadIdentity(f"there is no access key {access_key_id}")
+            raise BadIdentity(f"there is no access key {access_key_id}; see: elbflow iam keys list --help")
 
 
 async def open_session(

@@ -20,6 +20,8 @@ _STYLES = {
     "timed out": "red",
     "terminated": "red",
 }
+_WHOLE = frozenset({"answers at", "instances", "scheme", "started", "state", "took"})
+"""Columns that stay in one piece however narrow the terminal is: they are short, or to be copied."""
 
 
 def listing(found: Sequence[aws.Answer]) -> console.RenderableType:
@@ -152,5 +154,5 @@ def _switch(setting: aws.Answer) -> str:
 def _table(title: str, *columns: str) -> table.Table:
     made = table.Table(title=title or None, title_justify="left", box=box.SIMPLE)
     for name in columns:
-        made.add_column(name, overflow="fold")
+        made.add_column(name, overflow="fold", no_wrap=name in _WHOLE)
     return made

@@ -65,8 +65,10 @@ def show(elb: aws.Client, lb: store.LoadBalancer) -> Shown:
 
 async def stored(where: layout.Layout, name: str) -> store.LoadBalancer:
     """The load balancer in the stack's store; raises :class:`NoSuchLoadBalancer`."""
-    async with store.Store(where.store_url) as db, db.reading() as tx:
-        found = await tx.load_balancers.find(document.LoadBalancerKey(credentials.ACCOUNT, name))
+    async with store.Store(where.store_url) as db:
+        await db.require_current_schema()
+        async with db.reading() as tx:
+            found = await tx.load_balancers.find(document.LoadBalancerKey(credentials.ACCOUNT, name))
     if found is None:
         raise NoSuchLoadBalancer(name)
     return found

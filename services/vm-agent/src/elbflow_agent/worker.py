@@ -1,7 +1,7 @@
-"""The worker of one VM: carries out the three VM activities by asking the servo (spec/vm-agent-data-plane 8).
+"""The worker of one VM: carries out the VM activities by asking the servo (spec/vm-agent-data-plane 8).
 
-The task list is the VM's instance id. The worker holds no state: whatever it was doing when it died, SWF's deadlines
-have it done again, and every request to the servo may be repeated.
+The task list is the VM's instance id. The worker holds no state but parts of a large document until its last one comes:
+whatever it was doing when it died, SWF's deadlines have it done again, and every request to the servo may be repeated.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 import structlog
 
 from elbflow import clock, flow, polling, swf
-from elbflow.contract import document, vm_activities
+from elbflow.contract import document, transport, vm_activities
 from elbflow_agent import ipc
 
 _APPLY_WITHIN_S = 25.0
@@ -51,6 +51,7 @@ class VmActivities:
         self._idle = asyncio.Event()
         self._idle.set()
         self._busy = 0
+        self._assembly = transport.Assembly()
         # VMs that were launched together must not all report in the same minute.
         self._patience = 1 + zlib.crc32(instance_id.encode()) % _QUIET_PERIODS
 
@@ -72,6 +73,11 @@ class VmActivities:
         """Have the servo apply the document."""
         with self._in_progress():
             return await self._client.call(self._instance_id, ipc.APPLY, document, within_s=_APPLY_WITHIN_S)
+
+    async def set_load_balancer_part(self, part: transport.Part) -> document.Applied | None:
+        """Keep a part of a document; have the servo apply the document with the last one."""
+        whole = self._assembly.add(part)
+        return await self.set_load_balancer(whole) if whole is not None else None
 
     async def get_instance_status(self, known_digest: str) -> document.HealthReport:
         """Wait for news, all in one request: that the servo still lives is the IPC client's business."""
@@ -125,9 +131,10 @@ class VmActivities:
             await asyncio.gather(*waits, return_exceptions=True)
 
     def registry(self) -> flow.ActivityRegistry:
-        """The three activities, bound."""
+        """The activities, bound."""
         bound = flow.ActivityRegistry()
         bound.bind(vm_activities.set_load_balancer, self.set_load_balancer)
+        bound.bind(vm_activities.set_load_balancer_part, self.set_load_balancer_part)
         bound.bind(vm_activities.get_instance_status, self.get_instance_status)
         bound.bind(vm_activities.get_cloudwatch_metrics, self.get_cloudwatch_metrics)
         return bound

@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
 
 from elbflow import flow
-from elbflow.contract import document
+from elbflow.contract import document, transport
 from elbflow.contract.document import (
     Applied,
     Attributes,
@@ -231,7 +231,10 @@ async def listener_authorize_certificates_rollback(key: LoadBalancerKey, policie
 
 @_declare("createListenerAuthorizeIngressRule")
 async def listener_authorize_ingress(key: LoadBalancerKey, ports: tuple[int, ...]) -> tuple[int, ...]:
-    """Open the ports in the load balancer's security group; returns those that a rollback has to close."""
+    """Open those of the ports that have listeners in the load balancer's security group.
+
+    Returns those that a rollback has to close.
+    """
 
 
 @_declare("createListenerAuthorizeIngressRuleRollback")
@@ -256,12 +259,12 @@ async def listener_revoke_certificates(key: LoadBalancerKey) -> None:
 
 @_declare("setListenerCertificateCommit")
 async def listener_certificate_commit(key: LoadBalancerKey) -> None:
-    """Have the VMs serve the listeners' certificates as they are stored."""
+    """Have the VMs serve the listeners as they are stored: they may fetch the certificates now."""
 
 
 @_declare("setListenerCertificateRollback")
 async def listener_certificate_rollback(key: LoadBalancerKey, port: int, arn: str, former_arn: str | None) -> None:
-    """Give the listener its former certificate back, if there still is one and it has the certificate ``arn``."""
+    """Give the listener its former certificate back if it has ``arn``, which it keeps when the former was deleted."""
 
 
 @_declare("deleteListenerRevokeIngressRule")
@@ -352,8 +355,15 @@ async def persist_security_groups(key: LoadBalancerKey, groups: tuple[document.S
 
 
 @_declare("lookupLoadBalancerDescription")
-async def lookup_document(key: LoadBalancerKey, instance_id: str) -> LoadBalancerDocument | None:
-    """The document that a VM should serve now, one VM per call so that it fits a payload; None when it should not."""
+async def lookup_document(key: LoadBalancerKey, instance_id: str) -> LoadBalancerDocument | transport.Parcel | None:
+    """The document that a VM should serve now, or its announcement when no payload can carry it; None when none."""
+
+
+@_declare("lookupLoadBalancerDescriptionPart")
+async def lookup_document_part(
+    key: LoadBalancerKey, instance_id: str, parcel: transport.Parcel, index: int
+) -> transport.Part | None:
+    """A part of the announced document that a VM should serve; None when it should not or serve another one by now."""
 
 
 @_declare("lookupLoadBalancerDescriptions")

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from elbflow import flow
+from elbflow.contract import transport
 from elbflow.contract.document import Applied, HealthReport, LoadBalancerDocument, MetricsReport
 
 _LEASE = timedelta(seconds=90)
@@ -27,6 +28,20 @@ async def set_load_balancer(document: LoadBalancerDocument) -> Applied:
 
     A document older than the one in force is answered with the one in force. Problems of single listeners are
     reported in the answer; a document that cannot be applied at all fails the activity and changes nothing.
+    """
+
+
+@flow.abstract_activity(
+    name="LoadBalancingVmActivities.setLoadBalancerPart",
+    version="1.0",
+    schedule_to_start=timedelta(seconds=60),
+    start_to_close=timedelta(seconds=30),
+    schedule_to_close=timedelta(seconds=90),
+)
+async def set_load_balancer_part(part: transport.Part) -> Applied | None:
+    """Keep ``part``; with the last one serve the document that they make, as :func:`set_load_balancer` does.
+
+    None until then. A VM that lacks parts at the end, because it was restarted, fails: all have to be sent again.
     """
 
 
@@ -55,4 +70,9 @@ async def get_cloudwatch_metrics(period_s: float, acknowledge: int) -> MetricsRe
     """
 
 
-ALL: tuple[flow.Activity[..., Any], ...] = (set_load_balancer, get_instance_status, get_cloudwatch_metrics)
+ALL: tuple[flow.Activity[..., Any], ...] = (
+    set_load_balancer,
+    set_load_balancer_part,
+    get_instance_status,
+    get_cloudwatch_metrics,
+)

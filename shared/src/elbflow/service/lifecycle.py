@@ -16,6 +16,7 @@ import prometheus_client
 import structlog
 import uvloop
 
+from elbflow import errors
 from elbflow.service import interpreter, limits, logs
 from elbflow.service.process import Process
 from elbflow.service.settings import ServiceSettings
@@ -40,8 +41,9 @@ def run(main: Main, settings: ServiceSettings, name: str, *, needed_files: int =
 
     ``needed_files`` is how many files and sockets the process must be able to hold: sum up its connection budgets.
 
-    Codes: 0 main returned; 1 main raised; 3 the drain was cut off; 78 the machine's limits are too low. A main that
-    does not even end when cancelled makes the process exit at once, with code 3.
+    Codes: 0 main returned; 1 main raised; 3 the drain was cut off; 78 the machine's limits are too low, or the set-up
+    cannot be used (main raised ``errors.Permanent`` before it was ready, which is told in one line). A main that does
+    not even end when cancelled makes the process exit at once, with code 3.
     """
     logs.configure_logging(settings, name)
     interpreter.tune()
@@ -80,7 +82,7 @@ async def _supervise(work: asyncio.Task[None], process: Process) -> int:
     if not work.done():
         await _cut_off(work, process)
         return EXIT_NOT_DRAINED
-    return _verdict(work)
+    return _verdict(work, process)
 
 
 async def _stop_requested(process: Process) -> None:
@@ -105,11 +107,15 @@ def _left(process: Process) -> dict[str, object]:
     return {"remaining": process.remaining(), "tasks": len(names), "task_names": names[:SHOWN_TASKS]}
 
 
-def _verdict(work: asyncio.Task[None]) -> int:
+def _verdict(work: asyncio.Task[None], process: Process) -> int:
     if work.cancelled():
         log.error("crashed", reason="main was cancelled")
         return EXIT_CRASHED
-    if (error := work.exception()) is not None:
-        log.error("crashed", exc_info=error)
-        return EXIT_CRASHED
-    return EXIT_OK
+    error = work.exception()
+    if error is None:
+        return EXIT_OK
+    if not process.was_ready and isinstance(error, errors.Permanent | errors.Retryable):
+        log.error("not_started", reason=str(error))
+        return EXIT_UNUSABLE if isinstance(error, errors.Permanent) else EXIT_CRASHED
+    log.error("crashed", exc_info=error)
+    return EXIT_CRASHED

@@ -85,6 +85,11 @@ class Process:
             interpreter.freeze()
         self._readiness.declare(None)
 
+    @property
+    def was_ready(self) -> bool:
+        """Whether start-up got to its end."""
+        return self._frozen
+
     def not_ready(self, reason: str) -> None:
         """``/readyz`` answers 503 with this reason until :meth:`ready` is called again."""
         self._readiness.declare(reason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from elbflow.store.database import SchemaOutdated, Store, StoreBusy
+from elbflow.store.database import SchemaNewer, SchemaOutdated, Store, StoreBusy, StoreUnusable
 from elbflow.store.load_balancers import LoadBalancerExists, LoadBalancerMissing
 from elbflow.store.model import (
     AccessKey,
@@ -27,14 +27,16 @@ from elbflow.store.model import (
 )
 from elbflow.store.principals import PrincipalExists
 from elbflow.store.repositories import Repositories
-from elbflow.store.schema import migrate
+from elbflow.store.schema import NotMigrated, migrate
 from elbflow.store.server_certificates import ServerCertificateExists
+from elbflow.store.urls import BadStoreUrl
 
 __all__ = [
     "AccessKey",
     "Account",
     "Backend",
     "BackendState",
+    "BadStoreUrl",
     "Datapoint",
     "Grants",
     "Instance",
@@ -43,17 +45,20 @@ __all__ = [
     "LoadBalancerExists",
     "LoadBalancerMissing",
     "LoadBalancerState",
+    "NotMigrated",
     "OutboxKind",
     "OutboxRow",
     "Principal",
     "PrincipalExists",
     "PrincipalKind",
     "Repositories",
+    "SchemaNewer",
     "SchemaOutdated",
     "ServerCertificate",
     "ServerCertificateExists",
     "Store",
     "StoreBusy",
+    "StoreUnusable",
     "Vm",
     "VmState",
     "Zone",

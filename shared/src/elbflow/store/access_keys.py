@@ -7,12 +7,14 @@ from dataclasses import asdict
 
 import sqlalchemy as sa
 
-from elbflow.store import model, tables
+from elbflow.store import locks, model, tables, upserts
 from elbflow.store.connections import Connection
 
 _T = tables.access_keys
 _FIND = sa.select(_T).where(_T.c.access_key_id == sa.bindparam("key_id"))
 """Every request's: built once."""
+
+_CLEARED_AT_ONCE = 1000
 
 
 class AccessKeys:
@@ -49,8 +51,9 @@ class AccessKeys:
 
     async def save(self, key: model.AccessKey) -> None:
         """Insert or replace the key."""
-        await self.remove(key.access_key_id)
-        await self._connection.execute(sa.insert(_T).values(asdict(key)))
+        values = asdict(key)
+        changed = values.keys() - {"access_key_id"}
+        await upserts.write(self._connection, _T, [values], unique=("access_key_id",), changed=changed)
 
     async def remove(self, access_key_id: str) -> bool:
         """Whether there was one."""
@@ -58,6 +61,20 @@ class AccessKeys:
         return result.rowcount > 0
 
     async def remove_expired(self, now: float) -> int:
-        """Delete temporary keys that ended before ``now``, in seconds since the epoch; how many there were."""
-        result = await self._connection.execute(sa.delete(_T).where(_T.c.expires_at < now))
+        """Delete temporary keys that ended before ``now``, in seconds since the epoch; how many.
+
+        A thousand at most, and none that another transaction is about to delete: nobody waits for that.
+        """
+        ended = sa.select(_T.c.access_key_id).where(_T.c.expires_at < now).limit(_CLEARED_AT_ONCE)
+        result = await self._connection.execute(
+            sa.delete(_T).where(_T.c.access_key_id.in_(ended.with_for_update(skip_locked=True)))
+        )
         return result.rowcount
+
+    async def count_for_temporary(self, account: str, now: float) -> int:
+        """The account's temporary keys that have not ended; nobody else adds one until this transaction ends."""
+        await self._connection.run_sync(locks.on_account, locks.Purpose.TEMPORARY_KEYS, account)
+        result = await self._connection.execute(
+            sa.select(sa.func.count()).select_from(_T).where(_T.c.account == account, _T.c.expires_at >= now)
+        )
+        return int(result.scalar_one())

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from elbflow.store import model, tables
+from elbflow.store import model, tables, upserts
 from elbflow.store.connections import Connection
 
 _T = tables.accounts
@@ -38,8 +38,8 @@ class Accounts:
             "quotas": dict(account.quotas),
             "created_at": account.created_at,
         }
-        await self._connection.execute(sa.delete(_T).where(_T.c.account == account.account))
-        await self._connection.execute(sa.insert(_T).values(values))
+        changed = ("alias", "quotas", "created_at")
+        await upserts.write(self._connection, _T, [values], unique=("account",), changed=changed)
 
     async def _select(self, condition: sa.ColumnElement[bool]) -> list[model.Account]:
         result = await self._connection.execute(sa.select(_T).where(condition).order_by(_T.c.account))

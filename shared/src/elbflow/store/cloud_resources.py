@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from elbflow.store import tables
+from elbflow.store import tables, upserts
 from elbflow.store.connections import Connection
 
 _T = tables.cloud_resources
+_KEY = ("kind", "name")
 
 
 class CloudResources:
@@ -33,26 +33,16 @@ class CloudResources:
         return {row["name"]: row["data"] for row in result.mappings()}
 
     async def add(self, kind: str, name: str, data: Mapping[str, object]) -> bool:
-        """Insert it; False when it was there before, or came from another transaction meanwhile."""
-        dialect = postgresql if await self._connection.run_sync(_is_postgresql) else sqlite
-        insertion = dialect.insert(_T).values(kind=kind, name=name, data=dict(data)).on_conflict_do_nothing()
-        return (await self._connection.execute(insertion)).rowcount > 0
+        """Insert it unless it is there, which leaves it as it is; whether it was not there."""
+        row = {"kind": kind, "name": name, "data": dict(data)}
+        return await upserts.add(self._connection, _T, row, unique=_KEY)
 
-    async def save(self, kind: str, name: str, data: Mapping[str, object]) -> bool:
-        """Insert or replace; True when it was not there before."""
-        updated = await self._connection.execute(
-            sa.update(_T).where(_T.c.kind == kind, _T.c.name == name).values(data=dict(data))
-        )
-        if updated.rowcount:
-            return False
-        await self._connection.execute(sa.insert(_T).values(kind=kind, name=name, data=dict(data)))
-        return True
+    async def save(self, kind: str, name: str, data: Mapping[str, object]) -> None:
+        """Insert or replace."""
+        row = {"kind": kind, "name": name, "data": dict(data)}
+        await upserts.write(self._connection, _T, [row], unique=_KEY, changed=("data",))
 
     async def remove(self, kind: str, name: str) -> bool:
         """Remove it; False when it was not there."""
         removed = await self._connection.execute(sa.delete(_T).where(_T.c.kind == kind, _T.c.name == name))
         return removed.rowcount > 0
-
-
-def _is_postgresql(connection: sa.Connection) -> bool:
-    return connection.dialect.name == "postgresql"

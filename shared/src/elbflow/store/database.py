@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any, Protocol, Self
 
+import asyncpg  # type: ignore[import-untyped]
 import orjson
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -16,11 +18,12 @@ from sqlalchemy.ext import asyncio as sa_asyncio
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from elbflow import errors
-from elbflow.store import repositories, schema
+from elbflow.store import repositories, schema, urls
 from elbflow.store.connections import Connection, ThreadConnection
 
 _SQLITE_BUSY_TIMEOUT_MS = 10_000
 _SQLITE_THREADS = 4
+_MEMORY = ":memory:"
 _LONGEST_TURN_S = 30.0
 """How long a writer waits for the writers before it in this process; afterwards SQLite's own timeout counts."""
 
@@ -37,6 +40,8 @@ _SERVER_SETTINGS = {
 }
 _PASSING_STATES = ("08", "40", "53", "55P03", "57P")
 """SQLSTATE classes: no connection, deadlock and serialisation, no resources, a lock not had, a server that stops."""
+_MIGRATED = asyncpg.exceptions.InvalidCachedStatementError
+"""A migration changed what a statement is about; it is prepared anew the next time."""
 
 _JSON: dict[str, Any] = {
     "json_serializer": lambda value: orjson.dumps(value).decode(),
@@ -45,7 +50,15 @@ _JSON: dict[str, Any] = {
 
 
 class SchemaOutdated(errors.Permanent):
-    """The store's schema is not the one this build needs; run ``elbflow store migrate``."""
+    """The store's schema is older than this build needs, or there is no store; migrate it."""
+
+
+class SchemaNewer(SchemaOutdated):
+    """The store's schema is newer than this build: a newer one has migrated it. Run that one."""
+
+
+class StoreUnusable(errors.Permanent):
+    """What is at the store's place is none, or may not be read."""
 
 
 class StoreBusy(errors.Retryable):
@@ -60,9 +73,11 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
-        """``url``: an SQLAlchemy URL, e.g. ``sqlite+aiosqlite:////var/lib/elbflow/store.sqlite``."""
-        parsed = sa.make_url(url)
-        self._database: _Database = _Sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _Server(parsed)
+        """``url``: an SQLAlchemy URL, e.g. ``sqlite:////var/lib/elbflow/store.sqlite``. Raises ``BadStoreUrl``."""
+        parsed = urls.parse(url)
+        plain = parsed.set(drivername=parsed.get_backend_name()).difference_update_query(["password"])
+        self._shown = plain.render_as_string()  # without a password
+        self._database: _Database = _Sqlite(parsed) if urls.is_sqlite(parsed) else _Server(parsed)
         self._in_use = 0
 
     async def __aenter__(self) -> Self:
@@ -72,11 +87,22 @@ class Store:
         await self._database.close()
 
     async def require_current_schema(self) -> None:
-        """Raise :class:`SchemaOutdated` unless the newest migration has been applied."""
-        async with self._database.reading() as connection:
-            current = await connection.run_sync(schema.current_revision)
-        if current != await asyncio.to_thread(schema.head_revision):
-            raise SchemaOutdated
+        """Raise :class:`SchemaOutdated` unless the newest migration has been applied, and no newer one.
+
+        Raises :class:`StoreUnusable` when there is something else than a store.
+        """
+        try:
+            async with self._database.reading() as connection:
+                current = await connection.run_sync(schema.current_revision)
+        except sa.exc.DBAPIError as error:
+            raise StoreUnusable(f"{self._shown} cannot be used as a store: {error.orig}") from error
+        known = await asyncio.to_thread(schema.revisions)
+        if current is not None and current not in known:
+            raise SchemaNewer
+        if current != known[0]:
+            raise SchemaOutdated(
+                f"The store is older than this build needs; bring it up to date: elbflow store migrate {self._shown}"
+            )
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[repositories.Repositories]:
@@ -161,8 +187,10 @@ async def _connected(engine: sa_asyncio.AsyncEngine) -> AsyncIterator[sa_asyncio
     """A connection. What a later attempt may get past (no connection, a lock, a restart) is :class:`StoreBusy`."""
     try:
         connection = await engine.connect()
-    except (OSError, sa.exc.TimeoutError, sa.exc.DBAPIError) as error:
+    except sa.exc.TimeoutError as error:
         raise StoreBusy from error
+    except (OSError, sa.exc.DBAPIError) as error:
+        raise StoreBusy(f"The store does not let us in: {getattr(error, 'orig', error)}") from error
     try:
         yield connection
     except sa.exc.DBAPIError as error:
@@ -174,8 +202,9 @@ async def _connected(engine: sa_asyncio.AsyncEngine) -> AsyncIterator[sa_asyncio
 
 
 def _may_pass(error: sa.exc.DBAPIError) -> bool:
-    state = getattr(error.orig, "sqlstate", None) or ""
-    return error.connection_invalidated or state.startswith(_PASSING_STATES)
+    if error.connection_invalidated or isinstance(getattr(error.orig, "__cause__", None), _MIGRATED):
+        return True
+    return (getattr(error.orig, "sqlstate", None) or "").startswith(_PASSING_STATES)
 
 
 class _Sqlite:
@@ -241,7 +270,16 @@ async def _begun(connection: ThreadConnection) -> None:
 
 
 def _tune_sqlite(engine: sa.Engine) -> None:
-    """Transactions are begun explicitly above, so the driver must not begin its own."""
+    """Transactions are begun explicitly above, so the driver must not begin its own.
+
+    Nor does it make a file that there is not: everybody could read it, and it would hold keys once it is migrated.
+    """
+
+    @event.listens_for(engine, "do_connect")
+    def _require_file(*_: object) -> None:
+        path = engine.url.database
+        if path and path != _MEMORY and not Path(path).exists():
+            raise SchemaOutdated(f"There is no store at {path}; make one: elbflow store migrate sqlite:///{path}")
 
     @event.listens_for(engine, "connect")
     def _configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

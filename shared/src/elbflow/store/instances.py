@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
 import sqlalchemy as sa
 
-from elbflow.store import model, tables
+from elbflow.store import model, tables, upserts
 from elbflow.store.connections import Connection
 
 _T = tables.instances
@@ -27,19 +28,10 @@ class Instances:
 
     async def save(self, instance: model.Instance) -> None:
         """Insert or replace the instance."""
-        await self.remove(instance.account, instance.instance_id)
-        await self._connection.execute(
-            sa.insert(_T).values(
-                account=instance.account,
-                instance_id=instance.instance_id,
-                address=instance.address,
-                zone=instance.zone,
-                state=instance.state,
-            )
+        changed = ("address", "zone", "state")
+        await upserts.write(
+            self._connection, _T, [asdict(instance)], unique=("account", "instance_id"), changed=changed
         )
-
-    async def remove(self, account: str, instance_id: str) -> None:
-        await self._connection.execute(sa.delete(_T).where(_T.c.account == account, _T.c.instance_id == instance_id))
 
     async def _select(self, *conditions: sa.ColumnElement[bool]) -> Sequence[model.Instance]:
         result = await self._connection.execute(sa.select(_T).where(*conditions).order_by(_T.c.instance_id))

@@ -12,6 +12,7 @@ class Purpose(enum.IntEnum):
 
     LOAD_BALANCERS = 0x656C62
     CERTIFICATES = 0x69616D
+    TEMPORARY_KEYS = 0x737473
 
 
 def on_account(connection: sa.Connection, purpose: Purpose, account: str) -> None:

@@ -76,9 +76,11 @@ class Outbox:
         )
         return claimed.rowcount > 0
 
-    async def release(self, row_id: int) -> None:
-        """Give up a claim: the row may be delivered by anyone, at once."""
-        await self._connection.execute(sa.update(_T).where(_T.c.id == row_id).values(claimed_until=0.0))
+    async def release(self, row_id: int, *, until: float) -> None:
+        """Give up the claim until ``until``, if it still holds: the row may be delivered by anyone, at once."""
+        await self._connection.execute(
+            sa.update(_T).where(_T.c.id == row_id, _T.c.claimed_until == until).values(claimed_until=0.0)
+        )
 
     async def is_start_waiting(self, names: Sequence[str], tags: Sequence[str]) -> bool:
         """Whether a start of one of these workflow types with just these tags is still to be delivered."""

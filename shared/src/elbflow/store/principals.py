@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from elbflow import errors
-from elbflow.store import model, tables
+from elbflow.store import model, tables, upserts
 from elbflow.store.connections import Connection
 
 _T = tables.principals
@@ -64,8 +64,8 @@ class Principals:
 
     async def put_policy(self, arn: str, name: str, document: str) -> None:
         """Insert or replace one policy."""
-        await self.remove_policy(arn, name)
-        await self._connection.execute(sa.insert(_POLICIES).values(arn=arn, name=name, document=document))
+        row = {"arn": arn, "name": name, "document": document}
+        await upserts.write(self._connection, _POLICIES, [row], unique=("arn", "name"), changed=("document",))
 
     async def remove_policy(self, arn: str, name: str) -> bool:
         """Whether there was one."""

@@ -13,6 +13,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from elbflow import errors
+from elbflow.store import urls
+
+
+class NotMigrated(errors.Permanent):
+    """The store was not migrated; nothing of it was changed."""
+
+
 _MIGRATION_LOCK = 0x656C62666C6F77
 """Key of PostgreSQL's advisory lock for migrations: any number that nobody else uses."""
 
@@ -24,9 +32,9 @@ def _config() -> Config:
 
 
 @functools.cache
-def head_revision() -> str | None:
-    """The revision this build needs. Reads files, once."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
+def revisions() -> tuple[str, ...]:
+    """The revisions this build knows, the one it needs first. Reads files, once."""
+    return tuple(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
 
 
 def current_revision(connection: sa.Connection) -> str | None:
@@ -39,10 +47,19 @@ async def migrate(url: str) -> None:
 
     A new SQLite file is created readable by its owner alone: it holds secret keys. Two processes may call this at
     once; the second one finds nothing to do. Reads files on the loop: it belongs into the set-up, not into a service.
+
+    Raises :class:`NotMigrated` when the store cannot be reached or is locked, and ``BadStoreUrl``.
     """
-    parsed = sa.make_url(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        os.close(os.open(parsed.database, os.O_CREAT | os.O_RDWR, 0o600))
+    parsed = urls.parse(url)
+    try:
+        await _migrate(parsed)
+    except (OSError, sa.exc.DBAPIError) as error:
+        raise NotMigrated(f"The store was not migrated: {getattr(error, 'orig', error)}") from error
+
+
+async def _migrate(url: sa.URL) -> None:
+    if urls.is_sqlite(url) and url.database:
+        os.close(os.open(url.database, os.O_CREAT | os.O_RDWR, 0o600))
     engine = create_async_engine(url)
     try:
         async with engine.connect() as connection:
@@ -57,6 +74,9 @@ async def migrate(url: str) -> None:
 
 
 def _upgrade(connection: sa.Connection) -> None:
+    current = current_revision(connection)
+    if current is not None and current not in revisions():
+        raise NotMigrated(f"The store is at schema {current}, which a newer build made. Run that build's migration")
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

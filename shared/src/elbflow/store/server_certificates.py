@@ -24,7 +24,7 @@ class ServerCertificateExists(errors.Permanent):
 
 
 class ServerCertificates:
-    """Repository of server certificates. Names are compared exactly."""
+    """Repository of server certificates. They are found by their exact names."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -69,6 +69,24 @@ class ServerCertificates:
             sa.select(sa.func.count()).select_from(_T).where(_T.c.account == account)
         )
         return int(result.scalar_one())
+
+    async def is_taken(self, account: str, name: str, *, by_other_than: str = "") -> bool:
+        """Whether a certificate, another than the one of this id, has the name in any case of letters.
+
+        Nobody else adds or renames one in the account until this transaction ends. Lock the account before load
+        balancers and certificates.
+        """
+        await self._connection.run_sync(locks.on_account, locks.Purpose.CERTIFICATES, account)
+        result = await self._connection.execute(
+            sa.select(sa.func.count())
+            .select_from(_T)
+            .where(
+                _T.c.account == account,
+                sa.func.lower(_T.c.name) == name.lower(),
+                _T.c.certificate_id != by_other_than,
+            )
+        )
+        return int(result.scalar_one()) > 0
 
     async def add(self, certificate: model.ServerCertificate) -> None:
         """Raises :class:`ServerCertificateExists`."""

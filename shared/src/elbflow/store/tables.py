@@ -42,6 +42,7 @@ access_keys = sa.Table(
     sa.Column("session_token", sa.String(512), nullable=True),
     sa.Column("session_policy", sa.Text, nullable=True),
     sa.Column("expires_at", sa.Float, nullable=True, index=True),
+    sa.Index("ix_access_keys_account", "account", "expires_at"),
 )
 
 accounts = sa.Table(
@@ -192,7 +193,8 @@ vms = sa.Table(
     sa.Column("failures", sa.Integer, nullable=False, default=0),
     sa.Column("failure_window_at", sa.Float, nullable=True),
     sa.Column("failed_at", sa.Float, nullable=True),
-    sa.Column("metrics_sequence", sa.Integer, nullable=True),
+    # VMs count on from the seconds since the epoch.
+    sa.Column("metrics_sequence", sa.BigInteger().with_variant(sa.Integer, "sqlite"), nullable=True),
 )
 
 outbox = sa.Table(
@@ -206,6 +208,8 @@ outbox = sa.Table(
     sa.Column("tags", sa.JSON, nullable=False),
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("claimed_until", sa.Float, nullable=False, server_default="0"),
+    # Whoever removes an order late must not meet another one under its id.
+    sqlite_autoincrement=True,
 )
 
 instances = sa.Table(

@@ -1,4 +1,4 @@
-"""Insert rows, or change those that are there: one statement, however many rows."""
+"""Insert rows, and change or keep those that are there already: one statement, so that writers may meet."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ async def write(
         await connection.run_sync(_write, table, rows, unique, changed)
 
 
+async def add(connection: Connection, table: sa.Table, row: Mapping[str, object], *, unique: Collection[str]) -> bool:
+    """Insert ``row`` unless there is one with its ``unique`` columns; whether it was inserted."""
+    return await connection.run_sync(_add, table, row, unique)
+
+
 def _write(
     connection: sa.Connection,
     table: sa.Table,
@@ -43,3 +48,11 @@ def _write(
             ours.on_conflict_do_update(index_elements=unique, set_={name: ours.excluded[name] for name in changed}),
             rows,
         )
+
+
+def _add(connection: sa.Connection, table: sa.Table, row: Mapping[str, object], unique: Collection[str]) -> bool:
+    if connection.dialect.name == "postgresql":
+        added = connection.execute(postgresql.insert(table).on_conflict_do_nothing(index_elements=unique), row)
+    else:
+        added = connection.execute(sqlite.insert(table).on_conflict_do_nothing(index_elements=unique), row)
+    return added.rowcount > 0

@@ -24,6 +24,7 @@ from tests.integration.api.golden.table import (
 
 PORTS = "ListenerDescriptions[].Listener.LoadBalancerPort"
 CHECK = {"Target": "HTTP:8000/ping", "Interval": 7, "Timeout": 3, "UnhealthyThreshold": 2, "HealthyThreshold": 4}
+OTHER_ZONE = "Instance is in the EC2 Availability Zone for which LoadBalancer is not configured to route traffic to."
 DEFAULTS = {
     "CrossZoneLoadBalancing": {"Enabled": False},
     "AccessLog": {"Enabled": False},
@@ -127,7 +128,18 @@ INSTANCES = [
     ),
     Row(_instances("Register", "i-000000a2"), Refused("InvalidInstance", says="stopped"), after=(web(),)),
     Row(_instances("Register", "10.9.9.9", "what?"), Refused("InvalidInstance", says="what?"), after=(web(),)),
-    Row(_instances("Register", "i-000000b1"), conflict("local-1b"), after=(web(),)),
+    Row(
+        _instances("Register", "i-000000b1"),
+        {"Instances": ids("i-000000b1")},
+        after=(web(),),
+        sees=(
+            Seen(
+                on_web("DescribeInstanceHealth"),
+                "InstanceStates[0].[InstanceId, State, ReasonCode, Description]",
+                ["i-000000b1", "OutOfService", "ELB", OTHER_ZONE],
+            ),
+        ),
+    ),
     Row(Call("RegisterInstancesWithLoadBalancer", NONE | {"Instances": ids("10.9.9.9")}), NOT_FOUND),
     Row(
         _instances("Deregister", "i-000000a1"),

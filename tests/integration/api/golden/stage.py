@@ -8,27 +8,25 @@ import itertools
 import json
 import os
 import re
-import sys
-from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import jmespath  # type: ignore[import-untyped]
 from botocore import xform_name
 from botocore.exceptions import ClientError
 from tests.integration.api.conftest import Elb, House, open_house
-from tests.integration.api.golden import changes, in_vpc, load_balancers, policies
+from tests.integration.api.golden import aws_cli, changes, in_vpc, load_balancers, policies
 from tests.integration.api.golden.table import Call, Refused, Row, Seen, filled
 
 from elbflow import store
 
-AWS = Path(sys.executable).parent / "aws"
 INSTANCES = (
     ("i-000000a1", "local-1a", "running"),
     ("i-000000a2", "local-1a", "stopped"),
     ("i-000000b1", "local-1b", "running"),
 )
-_PROCESSES = 3
+_PROCESSES = 2
+"""For calls through the AWS CLI."""
 _REFUSED = re.compile(
     r"An error occurred \((?P<code>[^)]+)\) when calling the \w+ operation: (?P<message>.*)", re.DOTALL
 )
@@ -37,10 +35,10 @@ _REFUSED = re.compile(
 class Troupe:
     """Calls of one account."""
 
-    def __init__(self, elb: Elb, key: store.AccessKey, processes: asyncio.Semaphore) -> None:
+    def __init__(self, elb: Elb, key: store.AccessKey, cli: Callable[[], Awaitable[aws_cli.AwsCli]]) -> None:
         self._elb = elb
         self._key = key
-        self._processes = processes
+        self._aws_cli = cli
 
     async def prepare(self, calls: tuple[Call, ...]) -> str:
         """Make the calls; which one was refused, empty when none was."""
@@ -91,31 +89,30 @@ class Troupe:
             "AWS_ACCESS_KEY_ID": self._key.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self._key.secret_access_key,
         }
-        async with self._processes:
-            process = await asyncio.create_subprocess_exec(
-                *(str(AWS), "elb", xform_name(call.operation, "-")),
-                *("--cli-input-json", json.dumps(filled(call.given, self._key.account))),
-                *("--endpoint-url", self._elb.url, "--region", "us-east-1", "--output", "json"),
-                env=environment,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-            out, err = await process.communicate()
-        if process.returncode == 0:
+        arguments = (
+            *("elb", xform_name(call.operation, "-")),
+            *("--cli-input-json", json.dumps(filled(call.given, self._key.account))),
+            *("--endpoint-url", self._elb.url, "--region", "us-east-1", "--output", "json"),
+        )
+        code, out, err = await (await self._aws_cli()).call(arguments, environment)
+        if code == 0:
             return json.loads(out) if out.strip() else {}
-        told = _REFUSED.search(err.decode())
+        told = _REFUSED.search(err)
         assert told is not None, (call, err)
         status = 409 if told["code"] == "InvalidConfigurationRequest" else 400
         return Refused(told["code"], status, told["message"].strip())
 
 
 class Stage:
-    """Hands out accounts."""
+    """Hands out accounts. ``exits`` closes what it opens."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, exits: contextlib.AsyncExitStack) -> None:
         self.house = house
+        self._exits = exits
         self._numbers = itertools.count(100_000_000_000)
-        self._processes = asyncio.Semaphore(_PROCESSES)
+        self._opening = asyncio.Lock()
+        self._clis: list[aws_cli.AwsCli] = []
+        self._turns = itertools.cycle(range(_PROCESSES))
 
     async def troupe(self) -> Troupe:
         """A new account with a key, a few instances and two server certificates."""
@@ -127,7 +124,14 @@ class Stage:
                 await tx.instances.save(store.Instance(account, instance_id, f"10.0.0.{number}", zone, state))
             for arn in (policies.CERTIFICATE, policies.RENEWED):
                 await tx.server_certificates.add(_certificate(account, filled(arn, account)))
-        return Troupe(Elb(self.house.api.url, key.access_key_id, key.secret_access_key), key, self._processes)
+        return Troupe(Elb(self.house.api.url, key.access_key_id, key.secret_access_key), key, self._cli)
+
+    async def _cli(self) -> aws_cli.AwsCli:
+        """The next of a few, which are started when the first is wanted."""
+        async with self._opening:
+            while len(self._clis) < _PROCESSES:
+                self._clis.append(await self._exits.enter_async_context(aws_cli.AwsCli()))
+        return self._clis[next(self._turns)]
 
 
 def _certificate(account: str, arn: str) -> store.ServerCertificate:
@@ -148,5 +152,5 @@ async def open_stage(store_url: str, **more: Any) -> AsyncIterator[Stage]:
         "max_load_balancers": load_balancers.MOST,
         **more,
     }
-    async with open_house(store_url, **chosen) as house:
-        yield Stage(house)
+    async with open_house(store_url, **chosen) as house, contextlib.AsyncExitStack() as exits:
+        yield Stage(house, exits)

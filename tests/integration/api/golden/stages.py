@@ -60,6 +60,13 @@ ORIGINAL: Mapping[str, list[Row]] = {
             after=(web(),),
         ),
     ],
+    "compatibility_other_zones_refused": [
+        Row(
+            on_web("RegisterInstancesWithLoadBalancer", Instances=ids("i-000000b1")),
+            Refused("InvalidConfigurationRequest", 409, says="local-1b"),
+            after=(web(),),
+        ),
+    ],
     "compatibility_unknown_policies_ignored": [
         Row(on_web("DescribeLoadBalancerPolicies", PolicyNames=["none"]), {"PolicyDescriptions": []}, after=(web(),)),
         Row(

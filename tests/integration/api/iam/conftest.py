@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from tests.integration.api.conftest import ACCOUNT, KEY, House, open_house
+from tests.integration.api.iam import boto
 from tests.unit.api.iam.conftest import Issued, issue
 
 from elbflow import store
@@ -22,22 +20,11 @@ from elbflow_api.iam import keys, master_key
 ARN = f"arn:aws:iam::{ACCOUNT}:server-certificate"
 
 
-class Iam:
-    """boto3's client, called from the loop without blocking it."""
+class Iam(boto.Boto):
+    """The client of IAM's endpoint."""
 
-    def __init__(self, url: str, key: store.AccessKey) -> None:
-        self.boto: Any = boto3.client(
-            "iam",
-            endpoint_url=url,
-            region_name="us-east-1",
-            aws_access_key_id=key.access_key_id,
-            aws_secret_access_key=key.secret_access_key,
-            aws_session_token=key.session_token,
-            config=Config(retries={"mode": "standard", "total_max_attempts": 1}, parameter_validation=False),
-        )
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return functools.partial(asyncio.to_thread, getattr(self.boto, name))
+    def __init__(self, url: str | None, key: store.AccessKey) -> None:
+        super().__init__("iam", url, key)
 
     async def upload(self, name: str, issued: Issued, **more: Any) -> Any:
         answer = await self.upload_server_certificate(

@@ -11,7 +11,7 @@ from tests.integration.api.conftest import ACCOUNT, BOTH, House, code
 from tests.integration.api.iam.conftest import ARN, Place, kept, opened
 from tests.unit.api.iam.conftest import Issued
 
-from elbflow.contract import document
+from elbflow.contract import document, names
 
 DATABASES = BOTH
 
@@ -59,6 +59,22 @@ async def test_only_one_of_many_uploads_gets_the_name(place: Place, www: Issued)
     assert len(refusals) == 2
 
 
+async def test_names_that_differ_only_in_case_are_the_same_name(place: Place, www: Issued) -> None:
+    results = await asyncio.gather(
+        *(place.iam.upload(name, www) for name in ("www", "WWW", "Www")), return_exceptions=True
+    )
+    (uploaded,) = [result for result in results if isinstance(result, dict)]
+    assert sum("EntityAlreadyExists" in str(result) for result in results) == 2
+    await place.iam.upload("mail", www)
+    with pytest.raises(ClientError) as caught:
+        await place.iam.update_server_certificate(
+            ServerCertificateName="mail", NewServerCertificateName=uploaded["ServerCertificateName"].swapcase()
+        )
+    assert code(caught) == ("EntityAlreadyExists", 409)
+    await place.iam.update_server_certificate(ServerCertificateName="mail", NewServerCertificateName="MAIL")
+    assert await place.iam.names() == sorted(["MAIL", uploaded["ServerCertificateName"]])
+
+
 async def listener_certificate(house: House) -> str:
     described = await house.elb.describe()
     certificate: str = described["ListenerDescriptions"][0]["Listener"]["SSLCertificateId"]
@@ -92,6 +108,54 @@ async def test_a_certificate_in_use(place: Place, www: Issued) -> None:
     await house.until_gone("web")
     await place.iam.delete_server_certificate(ServerCertificateName="new")
     assert await place.iam.names() == []
+
+
+async def test_a_repeated_change_of_a_certificate_does_the_work_that_was_cut_off(place: Place, www: Issued) -> None:
+    house = place.house
+    arns = [(await place.iam.upload(name, www))["Arn"] for name in ("one", "two")]
+    https = {"Protocol": "HTTPS", "LoadBalancerPort": 443, "InstancePort": 80, "SSLCertificateId": arns[0]}
+    await house.elb.create(Listeners=[https])
+
+    async def change() -> None:
+        await house.elb.set_load_balancer_listener_ssl_certificate(
+            LoadBalancerName="web", LoadBalancerPort=443, SSLCertificateId=arns[1]
+        )
+
+    house.shop.hold["web"] = asyncio.Event()
+    changing = asyncio.ensure_future(change())
+    workflow_id = await house.first_open("SetLoadBalancerListenerSSLCertificate")
+    await house.swf.terminate_workflow_execution(names.DOMAIN, workflow_id, reason="operator")
+    with pytest.raises(ClientError) as caught:
+        await changing
+    assert code(caught) == ("InternalFailure", 500)
+    house.shop.hold.pop("web").set()
+    house.shop.calls.clear()
+
+    house.shop.refuse["web"] = "no role"
+    with pytest.raises(ClientError) as caught:
+        await change()
+    assert code(caught) == ("InternalFailure", 400)
+    assert await listener_certificate(house) == arns[0]  # what it was before the change that was cut off
+
+    house.shop.refuse.clear()
+    await change()
+    assert await listener_certificate(house) == arns[1]
+    house.shop.calls.clear()
+    await change()
+    assert house.shop.calls == []
+
+
+async def test_vms_hear_of_https_listeners_from_the_workflow_and_of_others_at_once(place: Place, www: Issued) -> None:
+    house = place.house
+    arn = (await place.iam.upload("www", www))["Arn"]
+    await house.elb.create()
+    await house.start_update()
+    https = {"Protocol": "HTTPS", "LoadBalancerPort": 443, "InstancePort": 443, "SSLCertificateId": arn}
+    http = {"Protocol": "HTTP", "LoadBalancerPort": 81, "InstancePort": 8000}
+    await house.elb.create_load_balancer_listeners(LoadBalancerName="web", Listeners=[https])
+    assert await house.pushed() == []
+    await house.elb.create_load_balancer_listeners(LoadBalancerName="web", Listeners=[http])
+    assert await house.pushed() == [await house.generation("web")]
 
 
 async def test_a_certificate_is_not_deleted_under_a_listener_that_begins_to_use_it(place: Place, www: Issued) -> None:

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
-from tests.integration.api.conftest import ACCOUNT, KEY, OTHER_KEY, code, open_house
+from tests.integration.api.conftest import ACCOUNT, BOTH, KEY, OTHER_KEY, code, open_house
+from tests.integration.api.iam import boto
 from tests.integration.api.test_authorisation import BOB, LB, ROLE, USER, allow, client, document, let, names
 
 from elbflow import store
 from elbflow.clock import SystemClock
 
+DATABASES = BOTH
 
-class Sts:
-    """boto3's client, called from the loop without blocking it."""
+
+class Sts(boto.Boto):
+    """The client of STS's endpoint."""
 
     def __init__(self, url: str | None, key: store.AccessKey) -> None:
-        self.boto: Any = boto3.client(
-            "sts",
-            endpoint_url=url,
-            region_name="us-east-1",
-            aws_access_key_id=key.access_key_id,
-            aws_secret_access_key=key.secret_access_key,
-            aws_session_token=key.session_token,
-            config=Config(retries={"mode": "standard", "total_max_attempts": 1}, parameter_validation=False),
-        )
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return functools.partial(asyncio.to_thread, getattr(self.boto, name))
+        super().__init__("sts", url, key)
 
 
 def given(answer: Any) -> store.AccessKey:
@@ -131,3 +119,20 @@ async def test_a_chain_of_roles_and_the_account_itself_get_an_hour(store_url: st
         assert await refused(Sts(url, first).assume_role(**asked, DurationSeconds=3601)) == ("ValidationError", 400)
         long = document(*[allow("Describe*", Sid=f"{number:0>200}") for number in range(10)])
         assert await refused(Sts(url, KEY).assume_role(**asked, Policy=long)) == ("PackedPolicyTooLarge", 400)
+
+
+async def test_an_account_has_a_limit_of_temporary_keys(store_url: str) -> None:
+    """Every one is a row of the store: a client that asks for one with every call must not fill it."""
+    async with open_house(store_url, sts_port=0, max_temporary_keys=3) as house:
+        url, now = house.api.sts_url, SystemClock().now()
+        async with house.db.transaction() as tx:
+            for number, ends_in_s in enumerate((-10, -5, 600)):
+                await tx.access_keys.save(
+                    store.AccessKey(f"ASIA{number}", "s", ACCOUNT, session_token="t", expires_at=now + ends_in_s)
+                )
+        asked = [Sts(url, KEY).get_session_token() for _ in range(5)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        refusals = [str(one) for one in answers if isinstance(one, ClientError)]
+        assert len(refusals) == 3
+        assert all("LimitExceeded" in one and "per account: 3" in one for one in refusals)
+        await Sts(url, OTHER_KEY).get_session_token()

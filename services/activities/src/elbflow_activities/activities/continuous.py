@@ -33,11 +33,13 @@ class Continuous:
 
     async def run_continuous_workflows(self) -> int:
         running = await self._env.executions.open_ids()
+        closed = await self._env.executions.cut_off.closed()
         touched = 0
         async for lb in changes.everything(self._env):
             match lb.state:
                 case store.LoadBalancerState.ACTIVE:
                     touched += await self._keep_active(lb, running)
+                    touched += bool(await self._env.executions.repeat_cut_off(lb, closed))
                 case store.LoadBalancerState.PROVISIONING:
                     touched += await self._finish_creation(lb, running)
                 case store.LoadBalancerState.DELETING:

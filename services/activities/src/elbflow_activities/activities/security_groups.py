@@ -59,8 +59,10 @@ class SecurityGroups:
         if lb.vpc_id is not None:
             await self._open_default(lb, lb.vpc_id)
             return ()
-        await self._env.cloud.authorize_ingress(names.security_group_name(lb.key), ports)
-        return ports
+        # Listeners may have gone since the execution was ordered, or was begun again: nobody would close their ports.
+        wanted = tuple(port for port in ports if lb.listener_on(port) is not None)
+        await self._env.cloud.authorize_ingress(names.security_group_name(lb.key), wanted)
+        return wanted
 
     async def _open_default(self, lb: store.LoadBalancer, vpc_id: str) -> None:
         """Open the listeners' ports in the service's own group while it has no rules; later the user sees to them."""

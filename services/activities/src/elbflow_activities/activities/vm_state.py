@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 import orjson
 import structlog
 
 from elbflow import store
-from elbflow.contract import activities, document
+from elbflow.contract import activities, document, transport
 from elbflow.store import conditions, documents
 from elbflow_activities import changes
 from elbflow_activities.environment import Environment
@@ -40,7 +41,20 @@ class VmState:
 
     async def lookup_document(
         self, key: document.LoadBalancerKey, instance_id: str
-    ) -> document.LoadBalancerDocument | None:
+    ) -> document.LoadBalancerDocument | transport.Parcel | None:
+        wanted = await self._wanted(key, instance_id)
+        return await asyncio.to_thread(_as_it_travels, wanted) if wanted is not None else None
+
+    async def lookup_document_part(
+        self, key: document.LoadBalancerKey, instance_id: str, parcel: transport.Parcel, index: int
+    ) -> transport.Part | None:
+        wanted = await self._wanted(key, instance_id)
+        if wanted is None:
+            return None
+        parts = await asyncio.to_thread(transport.split, wanted)
+        return parts[index] if parts[0].parcel == parcel else None
+
+    async def _wanted(self, key: document.LoadBalancerKey, instance_id: str) -> document.LoadBalancerDocument | None:
         lb = await changes.read(self._env, key)
         vm = next((vm for vm in documents.talking_vms(lb) if vm.instance_id == instance_id), None)
         return documents.of_zone(lb, vm.zone) if vm is not None else None
@@ -70,6 +84,10 @@ class VmState:
         async with self._env.db.transaction() as tx:
             await tx.vms.count_failure(instance_id, failed_at)
         log.warning("vm_failure_recorded", load_balancer=key.name, instance_id=instance_id, reason=reason)
+
+
+def _as_it_travels(wanted: document.LoadBalancerDocument) -> document.LoadBalancerDocument | transport.Parcel:
+    return wanted if transport.fits_alone(wanted) else transport.split(wanted)[0].parcel
 
 
 def _serving(vms: Iterable[store.Vm]) -> tuple[activities.ServingVm, ...]:

@@ -89,16 +89,14 @@ class LocalSecurityGroups:
     async def ensure_security_group(self, name: str) -> str:
         group_id = "sg-" + hashlib.sha256(name.encode()).hexdigest()[:17]
         async with self._db.transaction() as tx:
-            if await tx.cloud_resources.get(SECURITY_GROUP, name) is None:
-                await tx.cloud_resources.save(SECURITY_GROUP, name, {"id": group_id, "ports": [], "tags": {}})
+            await tx.cloud_resources.add(SECURITY_GROUP, name, {"id": group_id, "ports": [], "tags": {}})
         return group_id
 
     async def ensure_default_elb_group(self, account: str, vpc_id: str) -> document.SecurityGroup:
         group = cloud.default_elb_group(account, vpc_id)
         async with self._db.transaction() as tx:
-            if await tx.cloud_resources.get(SECURITY_GROUP, group.group_id) is None:
-                data = {"id": group.group_id, "ports": [], "tags": {}, "account": account, "vpc": vpc_id}
-                await tx.cloud_resources.save(SECURITY_GROUP, group.group_id, data)
+            data = {"id": group.group_id, "ports": [], "tags": {}, "account": account, "vpc": vpc_id}
+            await tx.cloud_resources.add(SECURITY_GROUP, group.group_id, data)
         return group
 
     async def delete_security_group(self, name: str) -> None:

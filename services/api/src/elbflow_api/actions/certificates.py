@@ -41,10 +41,26 @@ async def set_load_balancer_listener_ssl_certificate(call: Call, room: Dependenc
     """Change a listener's certificate and wait until the VMs may fetch it. The same certificate again is no error.
 
     Requests for one load balancer come one after the other, and not while listeners come or go: what one of them takes
-    away another may need. When the workflow fails the listener has its former certificate.
+    away another may need. When the workflow fails the listener has its former certificate. Where one was cut off, which
+    leaves a certificate that VMs may not fetch, the repeated call does its work anew.
     """
     port, arn = call.params.integer("LoadBalancerPort"), call.params.text("SSLCertificateId")
     existing = await room.cloud.certificates(call.key.account, (arn,))
+    written, lb = await _order(port, arn, existing, None, call, room)
+    if lb is not None and (former := await _cut_off(lb, port, arn, room)) is not None:
+        written, _ = await _order(port, arn, existing, former, call, room)
+    if written:
+        await _carry_out(written, call, port, room)
+    return {}
+
+
+async def _order(
+    port: int, arn: str, existing: Known, again: workflows.CertificateInput | None, call: Call, room: Dependencies
+) -> tuple[list[store.OutboxRow], store.LoadBalancer | None]:
+    """Set the certificate and order what it needs; or what it needs ``again``.
+
+    A listener that has it already is left alone otherwise, and the load balancer given back.
+    """
     async with mutation.settled(
         workflows.SET_CERTIFICATE,
         call,
@@ -53,14 +69,25 @@ async def set_load_balancer_listener_ssl_certificate(call: Call, room: Dependenc
         against=[workflows.CREATE_LISTENERS, workflows.DELETE_LISTENERS],
     ) as (tx, lb):
         former = _listener(lb, port).certificate_arn
-        if former == arn:
-            return {}
+        if former == arn and again is None:
+            return [], lb
         await _require(tx, lb.key.account, arn, existing)
+        if former == arn and again is not None:
+            former = again.former_arn
         await tx.load_balancers.set_listener_certificate(lb.id, port, arn)
         value = workflows.CertificateInput(lb.key, port, arn, former)
         written = await mutation.order(tx, lb, workflows.SET_CERTIFICATE, "set-certificate", value, room, push=False)
-    await _carry_out(written, call, port, room)
-    return {}
+    return written, None
+
+
+async def _cut_off(
+    lb: store.LoadBalancer, port: int, arn: str, room: Dependencies
+) -> workflows.CertificateInput | None:
+    """The last change of the listener's certificate, if it was cut off and was the one to ``arn``."""
+    async for cut_off, value in room.workflows.closed(workflows.SET_CERTIFICATE, lb.key, lb.created_at):
+        if value.port == port:
+            return value if cut_off and value.certificate_arn == arn else None
+    return None
 
 
 async def _carry_out(written: list[store.OutboxRow], call: Call, port: int, room: Dependencies) -> None:

@@ -6,7 +6,7 @@ import structlog
 
 from elbflow import store
 from elbflow.contract import cloud, document, workflows
-from elbflow_api import faults, mutation, orders, query
+from elbflow_api import faults, mutation, naming_back, orders, query
 from elbflow_api.actions import certificates, placement
 from elbflow_api.dependencies import Call, Dependencies
 from elbflow_api.rules import health_check, limits, listeners, naming, tags, vpc
@@ -108,6 +108,7 @@ async def _create(wanted: store.LoadBalancer, call: Call, room: Dependencies) ->
         if await tx.load_balancers.count_for_creation(wanted.key.account) >= most:
             raise limits.too_many_load_balancers(most)
         await certificates.require(tx, wanted.key.account, wanted.listeners, existing)
+        await _require_own_dns_name(tx, wanted, room)
         lb = await tx.load_balancers.create(wanted)
         order = await orders.start(
             tx,
@@ -126,6 +127,21 @@ async def _create(wanted: store.LoadBalancer, call: Call, room: Dependencies) ->
     run_id = await room.workflows.announce([order])
     await _conclude(lb, call, room, run_id)
     return {"DNSName": lb.dns_name}
+
+
+async def _require_own_dns_name(tx: store.Repositories, wanted: store.LoadBalancer, room: Dependencies) -> None:
+    """Raise when another load balancer has the DNS name: an internal ``web`` and one called ``internal-web`` share it.
+
+    AWS adds a number to all of them, which clients of this service do without.
+    """
+    if not wanted.dns_name.lower().startswith(naming_back.INTERNAL):
+        return
+    for key in naming_back.candidates(wanted.dns_name, room.settings.dns_suffix):
+        other = await tx.load_balancers.find(key)
+        if other is not None and other.dns_name.lower() == wanted.dns_name.lower():
+            raise faults.invalid_configuration(
+                f"The DNS name {wanted.dns_name} is that of Load Balancer '{other.key.name}'"
+            )
 
 
 async def _conclude(lb: store.LoadBalancer, call: Call, room: Dependencies, run_id: str | None = None) -> None:

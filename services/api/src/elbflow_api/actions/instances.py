@@ -24,7 +24,8 @@ async def register_instances(call: Call, room: Dependencies) -> query.Response:
         most = limits.of(call.quotas, room.settings)[limits.INSTANCES]
         if len(registered) + len(new) > most:
             raise faults.invalid_configuration(f"A Load Balancer cannot have more than {most} registered instances")
-        backends = _backends(lb, new, known, room.clock.now())
+        instances.require_reportable((*registered, *new))
+        backends = _backends(lb, new, known, room)
         await tx.backends.add(lb.id, backends)
         written = await mutation.order_push(tx, lb, room)
     await room.workflows.announce(written)
@@ -50,22 +51,30 @@ async def deregister_instances(call: Call, room: Dependencies) -> query.Response
 
 
 def _backends(
-    lb: store.LoadBalancer, new: Iterable[str], known: Mapping[str, base.Instance], now: float
+    lb: store.LoadBalancer, new: Iterable[str], known: Mapping[str, base.Instance], room: Dependencies
 ) -> list[store.Backend]:
+    """As at AWS an instance of a zone that is not enabled may be registered, and waits until the zone is."""
     backends = []
     for instance_id in new:
         instance = known.get(instance_id)
         if instance is None:
             raise faults.instance_not_found(instance_id)
+        elsewhere = instance.zone is not None and instance.zone not in lb.enabled_zones
+        if elsewhere and room.settings.compatibility_other_zones_refused:
+            raise faults.invalid_configuration(
+                f"Instance {instance_id} is in Availability Zone {instance.zone}, "
+                f"which is not enabled for Load Balancer '{lb.key.name}'"
+            )
+        health = health_states.ZONE_DISABLED if elsewhere else health_states.REGISTERING
         backends.append(
             store.Backend(
                 instance_id=instance_id,
                 address=_address(instance, lb),
                 zone=instance.zone,
-                state=store.BackendState.OUT_OF_SERVICE,
-                reason_code=health_states.REGISTERING.reason_code,
-                description=health_states.REGISTERING.description,
-                registered_at=now,
+                state=health.state,
+                reason_code=health.reason_code,
+                description=health.description,
+                registered_at=room.clock.now(),
             )
         )
     return backends
@@ -81,11 +90,6 @@ def _address(instance: base.Instance, lb: store.LoadBalancer) -> str:
         raise faults.invalid_instance(f"EC2 instance {instance_id} is not in the same VPC as ELB.")
     if address is None:
         raise faults.invalid_instance(f"Instance {instance_id} has no address outside of its VPC")
-    if instance.zone is not None and instance.zone not in lb.enabled_zones:
-        raise faults.invalid_configuration(
-            f"Instance {instance_id} is in Availability Zone {instance.zone}, "
-            f"which is not enabled for Load Balancer '{lb.key.name}'"
-        )
     return address
 
 

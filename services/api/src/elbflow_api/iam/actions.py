@@ -57,7 +57,7 @@ async def upload_server_certificate(desk: Desk) -> query.Response:
         tags=tags,
     )
     async with desk.room.db.transaction() as tx:
-        if await tx.server_certificates.by_name(account, name) is not None:
+        if await tx.server_certificates.is_taken(account, name):
             raise faults.certificate_exists(name)
         limit = (await tx.accounts.quotas(account)).get(QUOTA, desk.room.settings.max_server_certificates)
         if await tx.server_certificates.count_for_upload(account) >= limit:
@@ -109,7 +109,8 @@ async def update_server_certificate(desk: Desk) -> query.Response:
         desk.require("UpdateServerCertificate", renamed.path, renamed.name, tags=former.tags)
         if renamed == former:
             return {}
-        if renamed.name != former.name and await tx.server_certificates.by_name(former.account, renamed.name):
+        own = former.certificate_id
+        if await tx.server_certificates.is_taken(former.account, renamed.name, by_other_than=own):
             raise faults.certificate_exists(renamed.name)
         for lb in await _locked_users(tx, former):
             await tx.server_certificates.exchange(lb.id, former.arn, renamed.arn)

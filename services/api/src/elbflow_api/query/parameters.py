@@ -32,6 +32,11 @@ class Node:
         numbered = [(int(name), node) for name, node in below.children.items() if _INDEX.fullmatch(name)]
         return sorted(numbered, key=lambda entry: entry[0])
 
+    def misnumbered(self, item_name: str) -> list[str]:
+        """What stands where a list's number belongs and is none: such an item must not go unnoticed."""
+        below = self.children.get(item_name)
+        return [name for name in below.children if not _INDEX.fullmatch(name)] if below is not None else []
+
 
 def read_pairs(*encoded: bytes) -> list[tuple[str, str]]:
     """Decode query strings and form bodies into pairs, in order. Raises ``MalformedQueryString``.

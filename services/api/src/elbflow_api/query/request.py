@@ -56,6 +56,8 @@ class _Reader:
                 return self._scalar(shape, node.value, path) if node.value is not None else None
 
     def _list(self, shape: model.List, node: Node, path: str) -> Value | None:
+        for wrong in node.misnumbered(shape.item_name):
+            self._fail(path, _quoted(wrong), "be numbered from 1 to 999999")
         items = node.items(shape.item_name)
         if not items and node.value != "":
             return None

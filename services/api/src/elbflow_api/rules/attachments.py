@@ -10,8 +10,8 @@ from elbflow.contract import document
 from elbflow_api import faults
 from elbflow_api.rules import listeners, policy_types
 
-MOST_KEY_CHARACTERS = 12_000
-"""Public keys of all back ends together: more would not fit into one document for a VM."""
+MOST_KEY_CHARACTERS = 50_000
+"""Public keys of all back ends together, a hundred of usual ones: more might not reach the VMs."""
 
 
 def for_listener(lb: store.LoadBalancer, listener: document.Listener, names: Sequence[str]) -> None:

@@ -19,6 +19,11 @@ class HealthState:
 
 
 REGISTERING = HealthState(store.BackendState.OUT_OF_SERVICE, "ELB", "Instance registration is still in progress.")
+ZONE_DISABLED = HealthState(
+    store.BackendState.OUT_OF_SERVICE,
+    "ELB",
+    "Instance is in the EC2 Availability Zone for which LoadBalancer is not configured to route traffic to.",
+)
 NOT_REGISTERED = HealthState(
     store.BackendState.OUT_OF_SERVICE, "Instance", "Instance is not currently registered with the LoadBalancer."
 )

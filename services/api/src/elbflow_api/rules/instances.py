@@ -12,6 +12,9 @@ from collections.abc import Iterable
 from elbflow import store
 from elbflow_api import faults, query
 
+MOST_ID_CHARACTERS = 25_000
+"""Ids of all registered instances together: more would not fit into one health report of a VM. AWS's have 19 each."""
+
 _DIRECTORY_ID = re.compile(r"i-[A-Za-z0-9]{1,40}")
 
 
@@ -37,6 +40,14 @@ def ip_address(instance_id: str) -> str | None:
     except ValueError:
         return None
     return None if address.is_multicast or address.is_unspecified or address.is_reserved else str(address)
+
+
+def require_reportable(instance_ids: Iterable[str]) -> None:
+    """Raise ``InvalidConfigurationRequest`` for more than a VM can report the health of."""
+    if sum(map(len, instance_ids)) > MOST_ID_CHARACTERS:
+        raise faults.invalid_configuration(
+            f"The ids of all registered instances together cannot be longer than {MOST_ID_CHARACTERS} characters"
+        )
 
 
 def require_registered(lb: store.LoadBalancer, instance_ids: Iterable[str]) -> None:

@@ -107,7 +107,11 @@ def _negotiation(given: Attributes, known: security_policies.Catalogue) -> Attri
         return expanded
     if not given:
         return known.default.attributes
-    return policy_types.negotiation(name for name, value in given if value.lower() == "true")
+    enabled = [name for name, value in given if value.lower() == "true"]
+    for switches, what in ((policy_types.PROTOCOL_SWITCHES, "protocol"), (policy_types.CIPHERS, "cipher")):
+        if not any(name in switches for name in enabled):
+            raise faults.invalid_configuration(f"An SSL negotiation policy must enable at least one {what}")
+    return policy_types.negotiation(enabled)
 
 
 def _period(given: Attributes) -> Attributes:

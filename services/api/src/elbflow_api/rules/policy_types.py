@@ -107,7 +107,9 @@ def protocol_attribute(protocol: str) -> str:
     return _PROTOCOL_PREFIX + protocol
 
 
-SWITCHES = (*(protocol_attribute(one) for one in PROTOCOLS), SERVER_ORDER, *CIPHERS)
+PROTOCOL_SWITCHES = tuple(protocol_attribute(one) for one in PROTOCOLS)
+
+SWITCHES = (*PROTOCOL_SWITCHES, SERVER_ORDER, *CIPHERS)
 """The Boolean attributes of an SSL negotiation policy, in the order in which they are shown."""
 
 

@@ -134,9 +134,12 @@ async def _new_key(
     *,
     admin: bool = False,
 ) -> store.AccessKey:
-    """A temporary key; those that have ended are cleared away."""
+    """A temporary key; those that have ended are cleared away. Raises the fault of an account that has too many."""
     now = float(int(desk.room.clock.now()))
     await tx.access_keys.remove_expired(now)
+    most = desk.room.settings.max_temporary_keys
+    if await tx.access_keys.count_for_temporary(desk.caller.account, now) >= most:
+        raise faults.too_many_temporary_keys(most)
     key = store.AccessKey(
         "ASIA" + "".join(secrets.choice(_ID_LETTERS) for _ in range(16)),
         secrets.token_urlsafe(30),

@@ -2,9 +2,10 @@
 
 ::
 
-    check certificates ──> { authorize certificates || authorize ingress || default health check }
+    check certificates ──> { authorize certificates || authorize ingress || default health check } ──> push
 
-Listeners without certificates need nothing of the former, and a load balancer gets its first health check once.
+Listeners without certificates need nothing of the former, and a load balancer gets its first health check once. Those
+with one are pushed here, when the VMs may fetch it; others the API has pushed already.
 """
 
 from __future__ import annotations
@@ -25,3 +26,5 @@ class CreateLoadBalancerListeners:
         async with flow.compensate() as undo:
             undo.push(activities.listener_rollback, request.key, request.ports)
             await steps.create_listeners(undo, request)
+            if request.certificates and flow.patched("push-behind-permission"):
+                await activities.listener_certificate_commit(request.key)

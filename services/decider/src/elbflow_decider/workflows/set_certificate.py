@@ -32,7 +32,11 @@ class SetLoadBalancerListenerSSLCertificate:
                 request.former_arn,
             )
             await activities.listener_check_certificates(key, ports)
-            await steps.authorize_certificates(undo, key, ports)
+            renamed = request.former_arn == request.certificate_arn
+            if renamed and flow.patched("renamed-certificates-stay"):  # There is no way back, so nothing is undone.
+                await activities.listener_authorize_certificates(key, ports)
+            else:
+                await steps.authorize_certificates(undo, key, ports)
             # Only now: a VM that may not fetch the certificate yet could not serve the listener.
             await activities.listener_certificate_commit(key)
         # The certificate is changed whatever becomes of this; a permission too many goes with the next change.

@@ -6,15 +6,16 @@
 
 A round begins at the start, on ``updateImmediately`` and every 15 minutes. A busy VM gets the newest document in its
 next turn; one that failed is tried again by itself, after a growing pause or with the next round, and so is one whose
-document is too large to travel with the others: they look up their own.
+document is too large to travel with the others: they look up their own, in parts when no payload can carry it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from elbflow import flow
-from elbflow.contract import activities, document, vm_activities, workflows
+from elbflow.contract import activities, document, transport, vm_activities, workflows
 from elbflow_decider.workflows import vm_line, vm_loops
 
 MOST_ROUNDS, MOST_EVENTS = 20, 1000  # A new run serves all VMs anew: better rarely, and replay is rare as well.
@@ -68,11 +69,30 @@ class UpdateLoadBalancer:
                 await self._push(line)
 
     async def _push(self, line: vm_line.VmLine) -> None:
-        wanted = self._documents.pop(line.instance_id, None)
-        wanted = wanted or await activities.lookup_document(self._key, line.instance_id)
+        found = self._documents.pop(line.instance_id, None)
+        wanted = found or await activities.lookup_document(self._key, line.instance_id)
         if wanted is None:  # It went out of service since it was looked up.
             line.rested()
             return
         push = vm_activities.set_load_balancer.using(task_list=line.instance_id)
-        if (applied := await line.ask(push(wanted))) is not None:
+        asking = self._in_parts(line, wanted) if isinstance(wanted, transport.Parcel) else line.ask(push(wanted))
+        if (applied := await asking) is not None:
             await activities.record_applied(self._key, line.instance_id, applied)
+
+    async def _in_parts(self, line: vm_line.VmLine, parcel: transport.Parcel) -> document.Applied | None:
+        parts = []
+        for index in range(parcel.parts):
+            part = await activities.lookup_document_part(self._key, line.instance_id, parcel, index)
+            if part is None:  # What it should serve changed meanwhile.
+                line.pause = FIRST_PAUSE
+                return None
+            parts.append(part)
+        return await line.ask(_sent(line.instance_id, parts))
+
+
+async def _sent(instance_id: str, parts: Iterable[transport.Part]) -> document.Applied | None:
+    """What the VM answers to the last part; it takes them one after the other."""
+    send, applied = vm_activities.set_load_balancer_part.using(task_list=instance_id), None
+    for part in parts:
+        applied = await send(part)
+    return applied

@@ -20,11 +20,30 @@ T = TypeVar("T")
 USER, ROLE = store.PrincipalKind.USER, store.PrincipalKind.ROLE
 QUOTAS = ("classic-load-balancers", "classic-listeners", "classic-registered-instances", "server-certificates")
 
+_HELP = "accounts, users, roles, their keys and policies"
+_EPILOG = """\
+Examples:
+  elbflow iam users add bob           a user, who may do nothing yet
+  elbflow iam policies put readers readers.json --user bob
+                                      let him do what an IAM policy document says
+  eval "$(elbflow iam keys add --user bob)"
+                                      be him in this shell; the secret is shown this once
+  elbflow iam roles add deployer      a role; its policies are put with --role deployer
+  eval "$(elbflow iam session deployer --duration 900)"
+                                      be in that role for a quarter of an hour
+  elbflow iam accounts set --quota classic-load-balancers=50
+                                      what the account may have
+  elbflow iam users list --json       who may do what, for programs
+What is changed counts from the next request on. Certificates: aws iam upload-server-certificate help
+"""
+
 _STORE = "SQLAlchemy URL of the store; in ELBFLOW_STORE_URL others do not see its password (default: the stack's store)"
 
 
 def add_to(subparsers: commands.Subparsers) -> None:
-    parser = subparsers.add_parser("iam", help="accounts, users, roles, their keys and policies")
+    parser = subparsers.add_parser(
+        "iam", help=_HELP, description=_HELP, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     topics = parser.add_subparsers(title="topics", metavar="TOPIC", required=True)
     for kind in (USER, ROLE):
         _add_principals(topics, kind)
@@ -65,6 +84,7 @@ def _add_keys(topics: commands.Subparsers) -> None:
     add = _action(actions, "add", _run_add_key, "make a key and print it, this once, as shell lines")
     add.add_argument("--json", action="store_true", help="for programs")
     show = _action(actions, "list", _run_list_keys, "list the ids of keys")
+    show.add_argument("--json", action="store_true", help="for programs; without the secrets")
     for action in (add, show):
         action.add_argument("--user", metavar="NAME", help="default: the account itself, which may do everything in it")
     remove = _action(actions, "remove", _run_remove_key, "remove a key; it stops working at once")
@@ -89,7 +109,8 @@ def _add_accounts(topics: commands.Subparsers) -> None:
     put.add_argument(
         "--quota", action="append", default=[], type=_quota, metavar="NAME=N", help=f"one of {', '.join(QUOTAS)}"
     )
-    _action(actions, "list", _run_list_accounts, "list accounts that were named or have quotas of their own")
+    show = _action(actions, "list", _run_list_accounts, "list accounts that were named or have quotas of their own")
+    show.add_argument("--json", action="store_true", help="for programs")
 
 
 def _topic(topics: commands.Subparsers, name: str, description: str) -> commands.Subparsers:
@@ -128,7 +149,7 @@ def _run_list(arguments: argparse.Namespace) -> int:
     everybody = _on_store(arguments, lambda db: identities.listed(db, arguments.account))
     found = [one for one in everybody if one.kind is arguments.kind]
     if arguments.json:
-        print(json.dumps([{"arn": one.arn, "name": one.name, "policies": _documents(one)} for one in found], indent=2))
+        _print_json([{"arn": one.arn, "name": one.name, "policies": _documents(one)} for one in found])
     else:
         for one in found:
             print(f"{one.name:<24}{', '.join(name for name, _ in one.policies):<40}{one.arn}")
@@ -165,9 +186,21 @@ def _run_add_key(arguments: argparse.Namespace) -> int:
 
 
 def _run_list_keys(arguments: argparse.Namespace) -> int:
-    for key in _on_store(arguments, lambda db: identities.keys(db, arguments.account, arguments.user)):
-        print(f"{key.access_key_id}{'  administrator' if key.admin else ''}")
+    found = _on_store(arguments, lambda db: identities.keys(db, arguments.account, arguments.user))
+    if arguments.json:
+        _print_json([{"access_key_id": one.access_key_id, "admin": one.admin, **_ending(one)} for one in found])
+        return 0
+    for key in found:
+        notes = ["administrator"] * key.admin + [f"until {ends}" for ends in _ending(key).values()]
+        print("  ".join((key.access_key_id, *notes)))
     return 0
+
+
+def _ending(key: store.AccessKey) -> dict[str, str]:
+    """When a temporary key ends; nothing for one that lasts."""
+    if key.expires_at is None:
+        return {}
+    return {"expires_at": datetime.fromtimestamp(key.expires_at, UTC).isoformat()}
 
 
 def _run_remove_key(arguments: argparse.Namespace) -> int:
@@ -193,8 +226,7 @@ def _show_key(arguments: argparse.Namespace, key: store.AccessKey) -> None:
     if key.session_token is not None:
         shown["AWS_SESSION_TOKEN"] = key.session_token
     if arguments.json:
-        ends = {} if key.expires_at is None else {"expires_at": datetime.fromtimestamp(key.expires_at, UTC).isoformat()}
-        print(json.dumps({**shown, **ends, "principal": key.principal}, indent=2))
+        _print_json({**shown, **_ending(key), "principal": key.principal})
         return
     for name, value in shown.items():
         print(f"export {name}={shlex.quote(value)}")
@@ -210,7 +242,11 @@ def _run_set_account(arguments: argparse.Namespace) -> int:
 
 
 def _run_list_accounts(arguments: argparse.Namespace) -> int:
-    for one in _on_store(arguments, identities.accounts):
+    found = _on_store(arguments, identities.accounts)
+    if arguments.json:
+        _print_json([{"account": one.account, "alias": one.alias, "quotas": dict(one.quotas)} for one in found])
+        return 0
+    for one in found:
         quotas = ", ".join(f"{name}={value}" for name, value in one.quotas)
         print(f"{one.account}  {one.alias or '-':<24}{quotas}")
     return 0
@@ -221,6 +257,10 @@ def _quota(text: str) -> tuple[str, int]:
     if name not in QUOTAS or not (value.isascii() and value.isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=N with a name of {', '.join(QUOTAS)}")
     return name, int(value)
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2))
 
 
 def _text(path: Path) -> str:
@@ -235,6 +275,7 @@ def _on_store(arguments: argparse.Namespace, work: Callable[[store.Store], Await
 
     async def run() -> T:
         async with store.Store(url) as db:
+            await db.require_current_schema()
             return await work(db)
 
     return asyncio.run(run())

@@ -8,15 +8,17 @@ import ipaddress
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from elbflow import errors, store
 from elbflow_standalone import commands, credentials, stack_file
 
 _INSTANCE_ID = re.compile(r"i-[A-Za-z0-9]{1,40}")
+_TERMINATED = "terminated"
 
 
 class BadInstance(errors.Permanent):
-    """The instance cannot be added."""
+    """The instance cannot be added, or removed."""
 
 
 def add_to(subparsers: commands.Subparsers) -> None:
@@ -52,6 +54,7 @@ def run_add(arguments: argparse.Namespace) -> int:
 
 def run_remove(arguments: argparse.Namespace) -> int:
     asyncio.run(_remove(_url(arguments), arguments.instance_id))
+    print(f"{arguments.instance_id} is terminated; its load balancers deregister it within a minute")
     return 0
 
 
@@ -72,8 +75,12 @@ async def _save(url: str, instance: store.Instance) -> None:
 
 
 async def _remove(url: str, instance_id: str) -> None:
+    """As at EC2 a terminated instance stays known: whoever registered it learns of its end."""
     async with store.Store(url) as db, db.transaction() as tx:
-        await tx.instances.remove(credentials.ACCOUNT, instance_id)
+        found = [one for one in await tx.instances.find(credentials.ACCOUNT, [instance_id]) if one.state != _TERMINATED]
+        if not found:
+            raise BadInstance(f"there is no instance {instance_id!r}; see elbflow instances list")
+        await tx.instances.save(replace(found[0], state=_TERMINATED))
 
 
 async def _list(url: str) -> Sequence[store.Instance]:

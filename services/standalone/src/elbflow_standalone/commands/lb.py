@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from rich import console
 
@@ -23,6 +24,9 @@ Examples:
   elbflow lb show web --json          for programs
 To change load balancers use any AWS tool: eval "$(elbflow env)" and then aws elb help.
 """
+
+_UNBROKEN = 1000
+"""Columns of what is no terminal."""
 
 
 def add_to(subparsers: commands.Subparsers) -> None:
@@ -113,21 +117,33 @@ def run_events(arguments: argparse.Namespace, where: layout.Layout) -> int:
 async def _key(where: layout.Layout, name: str) -> document.LoadBalancerKey:
     """The load balancer's key with its name as it was created: executions carry that."""
     given = document.LoadBalancerKey(credentials.ACCOUNT, name)
-    async with store.Store(where.store_url) as db, db.reading() as tx:
-        found = await tx.load_balancers.find(given)
+    async with store.Store(where.store_url) as db:
+        await db.require_current_schema()
+        async with db.reading() as tx:
+            found = await tx.load_balancers.find(given)
     return found.key if found is not None else given
 
 
 def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
-    return count
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number, and at least 1")
+    return int(text)
 
 
 def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2, default=str))
+    print(json.dumps(value, indent=2, default=_moment))
+
+
+def _moment(value: object) -> str:
+    """Times as ``elbflow lb events`` shows them."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value)} is no JSON")
 
 
 def _screen() -> console.Console:
-    return console.Console(soft_wrap=True)
+    # What is shown comes from users and errors: brackets and colons in it mean nothing.
+    screen = console.Console(soft_wrap=True, markup=False, emoji=False)
+    if not screen.is_terminal:  # Whoever searches it must find ids and addresses in one piece.
+        screen.width = _UNBROKEN
+    return screen

@@ -80,3 +80,4 @@ def _identities() -> None:
         )
         keys.create_index(op.f("ix_access_keys_principal"), ["principal"])
         keys.create_index(op.f("ix_access_keys_expires_at"), ["expires_at"])
+        keys.create_index(op.f("ix_access_keys_account"), ["account", "expires_at"])
