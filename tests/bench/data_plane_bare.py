@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-ABSENT = ("rich", "greenlet", "twisted")
+ABSENT = ("colorama", "rich", "greenlet", "twisted")
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from botocore import exceptions as boto
 
-from elbflow import errors
+from elbflow import errors, models
 
 OWNER_FULL_CONTROL = "bucket-owner-full-control"
 _CONNECT_S = 5
@@ -122,6 +122,6 @@ async def opened(directory: Path | None, *, region: str, endpoint: str | None) -
 def _session() -> AioSession:
     """A session that has read its files. Blocking."""
     session = AioSession()
-    session.warm_up_loader_caches("s3")
+    models.load(session, "s3")
     session.get_scoped_config()
     return session

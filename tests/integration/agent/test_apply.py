@@ -55,7 +55,7 @@ async def test_serves_and_forwards_the_client(applier: apply.Applier, address: s
     assert "x-forwarded-for: 127.0.0.1\r\n" in backends[0].seen[-1].lower()
     await get(address, port, extra="X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\n")
     forwarded = [line for line in backends[0].seen[-1].lower().split("\r\n") if line.startswith("x-forwarded-for")]
-    assert [line.split(": ")[1] for line in forwarded] == ["1.1.1.1", "2.2.2.2", "127.0.0.1"]
+    assert forwarded == ["x-forwarded-for: 1.1.1.1, 2.2.2.2, 127.0.0.1"]
 
 
 async def test_no_healthy_server_is_an_empty_503(applier: apply.Applier, address: str) -> None:

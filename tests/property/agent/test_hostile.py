@@ -32,7 +32,6 @@ FORMS = re.compile(
     |backend\ be-\d+\ from\ d-(http|tcp)
     |\ {4}bind\ 127\.0\.0\.1:\d+
     |\ {4}tcp-request\ connection\ reject\ if\ \{\ src\ 127\.0\.0\.1\ \}
-    |\ {4}http-request\ disable-l7-retry\ unless\ \{\ method\ GET\ HEAD\ OPTIONS\ TRACE\ \}
     |\ {4}http-request\ (add|set)-header\ X-Forwarded-(For|Proto|Port)\ [^\n]*
     |\ {4}default_backend\ be-\d+
     |\ {4}balance\ (leastconn|roundrobin)
@@ -45,10 +44,9 @@ FORMS = re.compile(
     re.VERBOSE,
 )
 RULE_LINES = {
-    "    http-request add-header X-Forwarded-For %[src] if { req.fhdr_cnt(X-Forwarded-For) gt 1 }",
-    '    http-request set-header X-Forwarded-For "%[req.fhdr(X-Forwarded-For)], %[src]"'
-    " if { req.fhdr_cnt(X-Forwarded-For) eq 1 }",
-    "    http-request set-header X-Forwarded-For %[src] if { req.fhdr_cnt(X-Forwarded-For) eq 0 }",
+    "    http-request set-header X-Forwarded-For "
+    "\"%[req.fhdr(X-Forwarded-For,-3),concat(', ')]%[req.fhdr(X-Forwarded-For,-2),concat(', ')]"
+    "%[req.fhdr(X-Forwarded-For,-1),concat(', ')]%[src]\"",
     "    http-request set-header X-Forwarded-Proto http",
 }
 

@@ -10,6 +10,9 @@ RETENTION_DAYS = 1
 SERVICE_HEALTH_WORKFLOW_ID = "loadbalancing-service-state-workflow-01"
 VM_POLICY = "euca-internal-loadbalancer-vm-policy"
 ACCESS_LOG_POLICY = "euca-internal-loadbalancer-vm-policy-accesslog"
+
+IAM_AUTHORITY = "iam-authority"
+"""Kind of the store's resource that holds what IAM signs VMs' certificates with; it belongs to no load balancer."""
 SERVICE_TAG = ("service-type", "loadbalancing")
 
 

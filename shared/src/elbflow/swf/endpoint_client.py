@@ -14,6 +14,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from botocore import xform_name
 
+from elbflow import models
 from elbflow.swf import bodies, classify, fast
 from elbflow.swf import hints as telling
 from elbflow.swf.credentials import Keeper
@@ -93,7 +94,7 @@ async def open_endpoint(
 async def open_session(profile: str | None, keeper: Keeper) -> AioSession:
     """A session that signs with what ``keeper`` has; its models and files are read in a thread, for that blocks."""
     session = AioSession(profile=profile)
-    await asyncio.to_thread(session.warm_up_loader_caches, "swf")
+    await asyncio.to_thread(models.load, session, "swf")
     await asyncio.to_thread(getattr, session, "full_config")
     session._credentials = keeper
     # Timestamps as the wire's floats: a decision task of 100 events costs half the time (spec/perf-baselines 1).

@@ -80,6 +80,7 @@ ORIGINAL: Mapping[str, list[Row]] = {
 OWN_TESTS: Mapping[str, str] = {
     "compatibility_create_denied_as_internal_failure": "tests/integration/api/test_authorisation.py",
     "compatibility_error_state": "tests/integration/api/test_tags_and_limits.py",
+    "compatibility_original_downloads": "tests/integration/api/iam/test_downloads.py",
 }
 """Where settings are tested whose effect needs more than requests."""
 

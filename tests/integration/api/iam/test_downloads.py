@@ -34,8 +34,7 @@ from elbflow_agent.certificates import calls, client, credential, dialects, exch
 from elbflow_agent.certificates import store as downloads
 from elbflow_agent.host import node
 from elbflow_api.iam import authority as authorities
-from elbflow_api.iam import delegation, master_key, operations
-from elbflow_api.iam import dispatch as iam
+from elbflow_api.iam import delegation, master_key
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -180,18 +179,13 @@ async def test_a_vm_fetches_a_certificate(here: Room, www: Issued, authority: Is
 
 
 async def test_agents_of_the_original_are_answered_in_their_dialect(here: Room) -> None:
-    vault = await asyncio.to_thread(master_key.load_or_create, here.place.master_key)
     question = exchange.Question(CERTIFICATE, time.time())
-    told = dialects.download(await here.post(exchange.parameters(question, here.vm)))
-    values = {
-        "CertificateArn": told.arn,
-        "ServerCertificate": told.server_certificate,
-        "ServerPk": told.server_pk,
-        "Signature": told.signature,
-        "ExchangeVersion": None,
-    }
-    front = iam.front(vault, original_answers=True)
-    body = front.render(operations.OPERATIONS[operations.DOWNLOAD], values, "id")
+    form = exchange.parameters(question, here.vm)
+    told = dialects.download(await here.post(form))
+    store_url, directory = here.place.house.settings.store_url, here.place.master_key.parent
+    async with opened(store_url, directory, compatibility_original_downloads=True) as other:
+        assert other.house.api.iam_url is not None
+        body = await here.calls.post(other.house.api.iam_url, "iam", form, signing(VM_KEY))
     assert b"<euca:DownloadServerCertificateResponseType " in body
     assert b"<euca:serverPk>" in body
     assert b"RequestId" not in body
@@ -430,12 +424,12 @@ async def test_a_vm_whose_credential_iam_does_not_know_asks_for_another_one(here
 async def test_the_authority_is_one_for_all_front_doors(here: Room) -> None:
     vault, db = await asyncio.to_thread(master_key.load_or_create, here.place.master_key), here.place.house.db
     async with db.transaction() as tx:
-        await tx.cloud_resources.remove(authorities.KIND, "service")
+        await tx.cloud_resources.remove(names.IAM_AUTHORITY, "service")
     several = [authorities.Authorities(vault) for _ in range(3)]
     found = await asyncio.gather(*(one.get(db, clock.SystemClock()) for one in several))
     assert len({one.pem for one in found}) == 1
     assert found[0].pem != here.authority.pem
     async with db.reading() as tx:
-        rows = await tx.cloud_resources.of_kind(authorities.KIND)
+        rows = await tx.cloud_resources.of_kind(names.IAM_AUTHORITY)
     assert len(rows) == 1
     assert "PRIVATE" not in str(rows)

@@ -21,12 +21,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from elbflow import clock as clocks
 from elbflow import errors, store
+from elbflow.contract import names
 from elbflow_api.iam import sealing
 
 log = structlog.get_logger()
-
-KIND = "iam-authority"
-"""Of the store's resources."""
 
 RSA_BITS = 2048
 _NAME = "service"
@@ -112,14 +110,14 @@ class Authorities:
 
     async def _read(self, db: store.Store) -> Authority | None:
         async with db.reading() as tx:
-            kept = await tx.cloud_resources.get(KIND, _NAME)
+            kept = await tx.cloud_resources.get(names.IAM_AUTHORITY, _NAME)
         if kept is None:
             return None
         certificate, sealed = kept["certificate"], kept["key"]
         assert isinstance(certificate, str)
         assert isinstance(sealed, str)
         try:
-            key = self._vault.open(base64.b64decode(sealed, validate=True), KIND)
+            key = self._vault.open(base64.b64decode(sealed, validate=True), names.IAM_AUTHORITY)
         except binascii.Error:
             raise sealing.CannotOpen("it is damaged") from None
         private = serialization.load_der_private_key(key, None)
@@ -131,9 +129,9 @@ class Authorities:
         key = new.key.private_bytes(
             serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        sealed = base64.b64encode(self._vault.seal(key, KIND)).decode()
+        sealed = base64.b64encode(self._vault.seal(key, names.IAM_AUTHORITY)).decode()
         async with db.transaction() as tx:
-            ours = await tx.cloud_resources.add(KIND, _NAME, {"certificate": new.pem, "key": sealed})
+            ours = await tx.cloud_resources.add(names.IAM_AUTHORITY, _NAME, {"certificate": new.pem, "key": sealed})
         if ours:
             log.info("iam_authority_made")
             return new

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 from cryptography import exceptions, utils, x509
 from cryptography.hazmat.primitives import serialization
 
-from elbflow.contract import document
+from elbflow.contract import cipher_suites, document
 from elbflow_api import faults, query
 from elbflow_api.rules import policy_types, security_policies
 
@@ -108,7 +108,7 @@ def _negotiation(given: Attributes, known: security_policies.Catalogue) -> Attri
     if not given:
         return known.default.attributes
     enabled = [name for name, value in given if value.lower() == "true"]
-    for switches, what in ((policy_types.PROTOCOL_SWITCHES, "protocol"), (policy_types.CIPHERS, "cipher")):
+    for switches, what in ((policy_types.PROTOCOL_SWITCHES, "protocol"), (cipher_suites.ALL, "cipher")):
         if not any(name in switches for name in enabled):
             raise faults.invalid_configuration(f"An SSL negotiation policy must enable at least one {what}")
     return policy_types.negotiation(enabled)

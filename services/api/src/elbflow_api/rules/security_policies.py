@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 import pydantic
 
 from elbflow import errors
-from elbflow.contract import document
+from elbflow.contract import cipher_suites, document
 from elbflow_api.rules import policy_types
 
 _LARGEST_FILE = 1024 * 1024
@@ -71,7 +71,7 @@ class _SecurityPolicy(_Model):
     @pydantic.field_validator("ciphers")
     @classmethod
     def _known(cls, ciphers: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := [one for one in ciphers if one not in policy_types.CIPHERS]:
+        if unknown := [one for one in ciphers if one not in cipher_suites.ALL]:
             raise ValueError(f"there are no ciphers {', '.join(unknown)}")
         return ciphers
 

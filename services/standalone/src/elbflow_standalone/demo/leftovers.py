@@ -60,6 +60,7 @@ async def rows(db: store.Store) -> Mapping[str, int]:
     """Tables that still hold something of a load balancer, with how many rows."""
     async with db.reading() as tx:
         counts = await tx.row_counts()
+        counts["cloud_resources"] -= len(await tx.cloud_resources.of_kind(names.IAM_AUTHORITY))
     identities = {"access_keys", "accounts", "principal_policies", "principals", "server_certificates"}
     own = {*identities, "datapoints", "instances"}
     return {name: count for name, count in counts.items() if count and name not in own}

@@ -5,10 +5,13 @@ Fields are found by their local name, whatever their prefix and namespace and th
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from xml.parsers import expat
 
 from elbflow import errors
-from elbflow_agent.certificates.exchange import Answer
+
+if TYPE_CHECKING:
+    from elbflow_agent.certificates import exchange
 
 LARGEST = 4 * 1024 * 1024
 
@@ -32,11 +35,13 @@ def fields(body: bytes) -> dict[str, str]:
     return reader.found
 
 
-def download(body: bytes) -> Answer:
+def download(body: bytes) -> exchange.Answer:
     """The answer to a download, in either form. Raises :class:`NotXml`."""
+    from elbflow_agent.certificates import exchange  # only here: its library takes 8 MB, and roles read XML without it
+
     found = fields(body)
     try:
-        return Answer(
+        return exchange.Answer(
             arn=found["CertificateArn"],
             server_certificate=found["ServerCertificate"],
             server_pk=found["ServerPk"],

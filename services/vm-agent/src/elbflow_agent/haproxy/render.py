@@ -13,6 +13,8 @@ from elbflow_agent.haproxy import cookies, desync, logs, model, place, queues, s
 _CONNECT_S = 5
 _LONGEST_REQUEST_HEADER_S = 60
 _LONGEST_QUEUE_S = 60
+_MOST_FORWARDED = 3
+"""Headers X-Forwarded-For of a request, the last ones, that become one with the client's address at its end."""
 
 
 def tag(wanted: model.Model, where: place.Place, limits: place.Limits) -> str:
@@ -78,7 +80,6 @@ def _defaults(wanted: model.Model, where: place.Place) -> str:
     timeout http-keep-alive {idle_s}s
     option idle-close-on-response
     http-reuse safe
-    retry-on conn-failure empty-response
     errorfile 503 {safe.path(str(where.error_503))}
 
 defaults d-tcp
@@ -112,14 +113,10 @@ def _frontend(wanted: model.Model, listener: model.Listener, where: place.Place)
 
 
 def _http_rules(listener: model.Listener) -> list[str]:
-    count = "req.fhdr_cnt(X-Forwarded-For)"
+    # Unconditional, for conditions cost more than the rule: a header that is not there leaves an empty text.
+    former = "".join(f"%[req.fhdr(X-Forwarded-For,{at}),concat(', ')]" for at in range(-_MOST_FORWARDED, 0))
     return [
-        # Only safe methods are sent twice once a server may have seen them (RFC 9110 9.2.2).
-        "    http-request disable-l7-retry unless { method GET HEAD OPTIONS TRACE }",
-        # In this order each request meets exactly one of the three rules.
-        f"    http-request add-header X-Forwarded-For %[src] if {{ {count} gt 1 }}",
-        f'    http-request set-header X-Forwarded-For "%[req.fhdr(X-Forwarded-For)], %[src]" if {{ {count} eq 1 }}',
-        f"    http-request set-header X-Forwarded-For %[src] if {{ {count} eq 0 }}",
+        f'    http-request set-header X-Forwarded-For "{former}%[src]"',
         f"    http-request set-header X-Forwarded-Proto {'http' if listener.tls is None else 'https'}",
         f"    http-request set-header X-Forwarded-Port {listener.port}",
     ]
