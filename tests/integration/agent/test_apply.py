@@ -121,18 +121,37 @@ async def test_concurrent_convergences_end_in_the_last_model(
     assert "timeout client 14s" in where.configuration.read_text()
 
 
-async def test_a_dying_server_is_replaced_within_the_request(
+async def test_a_dead_server_is_replaced_within_the_request(
     applier: apply.Applier, address: str, backends: list[Backend]
 ) -> None:
+    """A server that refuses connections costs nobody an answer, before and while it leaves."""
     port = free_port(address)
+    await backends[1].stop()
     await applier.converge(wanted(address, port, *backends), drain_s=0)
     async with Load(address, port) as load:
-        await backends[1].stop()
         await asyncio.sleep(0.3)
         left = wanted(address, port, backends[0], backends[2])
         await applier.converge(left, drain_s=0)
         await asyncio.sleep(0.1)
     assert load.failures == {}
+    assert load.results["200"] > 50
+
+
+async def test_a_request_reaches_one_server_even_if_that_one_dies_of_it(
+    applier: apply.Applier, address: str, backends: list[Backend]
+) -> None:
+    """A second server never sees what a first one may have done already."""
+    port = free_port(address)
+    for backend in backends:
+        backend.delay_s = 30
+    await applier.converge(wanted(address, port, *backends), drain_s=0)
+    answer = asyncio.create_task(get(address, port))
+    async with asyncio.timeout(10):
+        while not any(backend.requests for backend in backends):
+            await asyncio.sleep(0.01)
+        await next(backend for backend in backends if backend.requests).stop()
+        assert (await answer)[0] == "502"
+    assert sum(backend.requests for backend in backends) == 1
 
 
 async def test_draining_lets_a_request_finish_and_then_removes(
