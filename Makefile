@@ -7,13 +7,14 @@ BASE_PORT ?= 8700
 SECONDS_EACH ?= 3600
 
 SOURCES := shared/src $(wildcard services/*/src)
-# These start whole stacks, or measure, so they run after the others.
+# These start whole stacks, so they run after the others; beside them, since they wait a lot, the short benchmarks, of
+# whose figures nothing is expected.
 STACKS := $(wildcard tests/e2e)
-SERIAL := $(wildcard tests/integration/bench)
+BENCHMARKS := $(wildcard tests/integration/bench)
 PARALLEL := $(filter-out tests/e2e tests/bench tests/scale,$(patsubst %/,%,$(wildcard tests/*/)))
 
 export PATH := $(PATH):/usr/sbin:/sbin
-unexport PYTHONPATH
+unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests demo up check test bench bench-idle scale soak clean
@@ -47,7 +48,7 @@ check: setup ## Style, types and walls: ruff, mypy --strict, import-linter
 
 test: setup-tests ## All tests; for one of them: .venv/bin/pytest tests/unit/service
 	@status=0; \
-	for run in '-n 2 --dist loadfile --ignore tests/integration/bench $(PARALLEL)' '-n 2 --dist loadfile $(STACKS)' '$(SERIAL)'; do \
+	for run in '-n 2 --dist loadfile --ignore tests/integration/bench $(PARALLEL)' '-n 3 --dist loadfile $(BENCHMARKS) $(STACKS)'; do \
 		echo "pytest $$run"; \
 		$(BIN)/python -m pytest -q $$run || status=$$?; \
 	done; \

@@ -201,8 +201,8 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def bench() -> AsyncIterator[Bench]:
-    """Start everything; nothing is left running."""
+async def bench(*, observed: bool = True) -> AsyncIterator[Bench]:
+    """Start everything; nothing is left running. What observes the agent's inside takes some of its memory."""
     directory = Path(tempfile.mkdtemp(prefix="elb", dir="/tmp"))
     network = f"127.{random.randrange(100, 250)}.0.0/16"
     os.environ.update(IDENTITY)
@@ -213,7 +213,7 @@ async def bench() -> AsyncIterator[Bench]:
             async with contextlib.AsyncExitStack() as stack:
                 instances = await stack.enter_async_context(backends.serving(network, 3))
                 workflows = await stack.enter_async_context(_decider(engine.url))
-                agent, admin = stack.enter_context(_agent(directory, engine.url, network))
+                agent, admin = stack.enter_context(_agent(directory, engine.url, network, observed))
                 stack.push_async_callback(running.stop_data_plane, directory / "vms", "haproxy", soft_s=0.05)
                 try:
                     yield Bench(directory, admin, agent, workflows, instances)
@@ -255,9 +255,10 @@ def _redis(directory: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _agent(directory: Path, url: str, network: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    command = [sys.executable, "-m", "tests.bench.agent_child", str(directory / "report.json"), "host"]
-    command += ["--run-dir", str(directory / "vms"), "--redis-socket", str(directory / "redis.sock")]
+def _agent(directory: Path, url: str, network: str, observed: bool) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    program = ("tests.bench.agent_child", str(directory / "report.json")) if observed else ("elbflow_agent",)
+    command = [sys.executable, "-m", *program, "host", "--run-dir", str(directory / "vms")]
+    command += ["--redis-socket", str(directory / "redis.sock")]
     command += ["--swf-endpoint", url, "--network", network, "--token-file", str(directory / "token")]
     command += ["--admin-port", "0", "--admin-host", "127.0.0.1"]
     log = directory / "agent.log"

@@ -2,10 +2,10 @@
 
 python -m tests.bench.data_plane_density      (about 6 minutes, 3 GiB of free memory)
 
-One VM is ``elbflow-agent run`` with the packages of its image, as one process and as worker and servo; then a host
-grows from 10 to 300 VMs. Every VM has its document, two instances that it checks every 30 s, a real HAProxy, and a
-decider that watches its health and its counters. Memory is proportional (PSS) where processes share pages, and CPU
-what the kernel counts for agent and HAProxys.
+One VM is ``elbflow-agent run`` with the packages and the environment of its image, as one process and as worker and
+servo; then a host grows from 10 to 300 VMs. Every VM has its document, two instances that it checks every 30 s, a real
+HAProxy, and a decider that watches its health and its counters. Memory is proportional (PSS) where processes share
+pages, and CPU what the kernel counts for agent and HAProxys.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,13 @@ from elbflow_agent import ipc, meters
 AS_PROCESSES_MIB = 55.8
 """The same VM with an agent process, a Redis and a HAProxy of its own (spec/perf-baselines 7)."""
 INSTANCE = "i-0123abcd"
+IMAGE_ENVIRONMENT = {
+    "PYTHONOPTIMIZE": "2",
+    "PYTHONNODEBUGRANGES": "1",
+    "SSL_CERT_FILE": "/dev/null",
+    "MALLOC_ARENA_MAX": "1",
+}
+"""What deploy/vm gives the agent."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ async def _measured(sizes: Sizes) -> Sequence[figures.Figure]:
     rows = list(await one_vm(("both",), "Agent of one VM, one process", sizes))
     if sizes is FULL:
         rows += await one_vm(("servo", "worker"), "Agent of one VM, servo and worker", sizes)
-    async with agent_idle.bench() as there:
+    async with agent_idle.bench(observed=False) as there:
         await there.grow(sizes.first)
         await asyncio.sleep(sizes.settle_s)
         before = kib([there.agent.pid], "Pss")
@@ -117,8 +124,12 @@ async def one_vm(roles: Sequence[str], name: str, sizes: Sizes) -> Sequence[figu
             command = [sys.executable, "-m", "tests.bench.data_plane_bare", "run", "--run-dir", str(directory)]
             command += ["--redis-socket", str(directory / "redis.sock"), "--swf-endpoint", engine.url]
             command += ["--instance-id", INSTANCE, "--address", address, "--admin-port", "0"]
+            environment = {**os.environ, **IMAGE_ENVIRONMENT}
+            # The image has everything compiled.
+            subprocess.run([*command, "--help"], env=environment, check=True, stdout=subprocess.DEVNULL)
             agents = [
-                stack.enter_context(_running([*command, "--role", role], directory / f"{role}.log")) for role in roles
+                stack.enter_context(_running([*command, "--role", role], directory / f"{role}.log", environment))
+                for role in roles
             ]
             async with _stopping(directory):
                 await _apply(directory, address)
@@ -141,8 +152,13 @@ async def one_vm(roles: Sequence[str], name: str, sizes: Sizes) -> Sequence[figu
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
+def _running(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, stdout=output, stderr=output, env=environment) as process,
+    ):
         try:
             yield process
         finally:

@@ -2,7 +2,7 @@
  *
  *   data_plane_load ADDRESS PORT tls|plain CONNECTIONS SECONDS new|kept
  *
- * With "new" every request has a connection of its own. A cookie that an answer sets is sent from then on. Prints one
+ * With "new" every request has a connection of its own. The last cookie that an answer set is sent. Prints one
  * line of JSON: requests, failures, seconds, quantiles of the latency in microseconds, CPU seconds of this process.
  */
 #define _GNU_SOURCE
@@ -118,7 +118,7 @@ static void finish(struct connection *each, int good) {
     requests += good;
     failures += !good;
     if (good) counts[us > LONGEST_US ? LONGEST_US : us]++;
-    if (good && !each->cookie[0]) remember_cookie(each);
+    if (good) remember_cookie(each);
     each->used = 0;
     if (!good || fresh) {
         close_connection(each);

@@ -28,6 +28,7 @@ TENANT_DOMAIN = "stacks"
 TASKS_PER_S = 20
 LISTS = 8
 SETTLE_S = 0.5
+LATEST_S = 30.0
 TICKS_PER_S = 1000 * 4 / 30
 
 
@@ -63,8 +64,9 @@ class Tenant:
                 group.create_task(
                     engine_flows.start(next(self._clients), name, f"tenant-{number % LISTS}", TENANT_DOMAIN)
                 )
-        await asyncio.sleep(SETTLE_S)
-        arrived = self._parked.tasks
+        async with asyncio.timeout(LATEST_S):
+            while not sent.keys() <= (arrived := self._parked.tasks).keys():
+                await asyncio.sleep(0.01)
         return [arrived[name] - at for name, at in sent.items()]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -14,11 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from elbflow_standalone import aws, layout, stack, supervision
+from elbflow_standalone import aws, layout, load_balancers, stack, supervision
 from elbflow_standalone.demo.backends import Backend, address_in
 
 SCRIPTS = Path(sys.executable).parent
-START_S = 60.0
+START_S = 120.0
 FIRST_PORT, BLOCKS = 31_540, 50
 """Ports whose networks are not those of ``elbflow demo``."""
 
@@ -75,7 +76,7 @@ class RunningStack:
     def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """An ``elbflow`` command on this stack."""
         command = [str(SCRIPTS / "elbflow"), *words, "--data-dir", str(self.data_dir)]
-        return subprocess.run(command, capture_output=True, text=True, check=check, timeout=30)
+        return subprocess.run(command, capture_output=True, text=True, check=check, timeout=60)
 
     def show(self, name: str) -> dict[str, Any]:
         """``elbflow lb show NAME --json``; empty when there is no such load balancer."""
@@ -87,7 +88,9 @@ class RunningStack:
         found: dict[str, Any] = {}
 
         def served() -> bool:
-            found.update(self.show(name))
+            # As ``elbflow lb show`` does, but a process for every look would take what the stack needs.
+            with contextlib.suppress(load_balancers.NoSuchLoadBalancer):
+                found.update(load_balancers.as_json(asyncio.run(load_balancers.stored(self.where, name))))
             return bool(found.get("addresses")) and found["applied_generation"] >= found["desired_generation"]
 
         eventually(served, deadline_s, f"{name} served", lambda: found)

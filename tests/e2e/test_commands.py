@@ -9,6 +9,7 @@ import re
 import stat
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.e2e import tls
 from tests.e2e.stacks import SCRIPTS, RunningStack, eventually, until
 from tests.unit.api.iam.conftest import issue
 
+from elbflow_agent.accesslog.naming import interval_end
 from elbflow_standalone import aws
 
 
@@ -153,24 +155,30 @@ def test_access_logs_are_enabled_filled_and_flushed(stack: RunningStack) -> None
     stack.create("logged")
     access_log(stack, "logged", enabled=True)
     address, (port,) = stack.wait_served("logged")
+    assert stack.show("logged")["addresses"] == [
+        {"address": address, "port": port, "protocol": "HTTP", "zone": "local-1a"}
+    ]
     bucket = stack.where.access_log_dir / "my-logs" / "web" / "AWSLogs"
     (test_file,) = bucket.glob("*/ELBAccessLogTestFile")
     account = test_file.parent.name
+    intervals = {interval_end(time.time(), 5)}
     for number in range(3):
         with pytest.raises(urllib.error.HTTPError, match="503"):
             urllib.request.urlopen(f"http://{address}:{port}/page-{number}", timeout=5)
     access_log(stack, "logged", enabled=False)
     objects: list[Path] = []
+    lines: list[str] = []
 
     def stored() -> bool:
-        objects[:] = (bucket / account / "elasticloadbalancing").rglob("*.log")
-        return bool(objects)
+        objects[:] = sorted((bucket / account / "elasticloadbalancing").rglob("*.log"))
+        lines[:] = [line for one in objects for line in one.read_text().splitlines()]
+        return len(lines) >= 3
 
-    eventually(stored, 10, "a log object")
-    (stored_object,) = objects
-    assert stored_object.name.startswith(f"{account}_elasticloadbalancing_")
-    assert "_logged_" in stored_object.name
-    lines = stored_object.read_text().splitlines()
+    eventually(stored, 10, "three lines in log objects", lambda: lines)
+    intervals.add(interval_end(time.time(), 5))
+    assert len(objects) <= len(intervals)
+    assert all(one.name.startswith(f"{account}_elasticloadbalancing_") for one in objects)
+    assert all("_logged_" in one.name for one in objects)
     assert [line.split('"')[1] for line in lines] == [
         f"GET http://{address}:{port}/page-{number} HTTP/1.1" for number in range(3)
     ]

@@ -13,7 +13,7 @@ import sys
 from tests.property.flow import hash_seed_program, loops, record_counting, scenarios
 from tests.replay.flow.provision import HISTORIES, Provision
 
-from elbflow.flow.replay import replay_histories
+from elbflow.flow.replaying import replay_histories
 from elbflow_decider import workflows
 
 RECORDED = pathlib.Path(__file__).with_name("histories")

@@ -14,7 +14,7 @@ from tests.replay import record
 from elbflow import flow
 from elbflow.flow import definition
 from elbflow.flow.recordings import format_history, read_history
-from elbflow.flow.replay import judge
+from elbflow.flow.replaying import judge
 from elbflow_decider import workflows
 from elbflow_engine import histories
 

@@ -14,6 +14,7 @@ KEY = document.LoadBalancerKey("000000000001", "soak")
 HTTP, HTTPS, TCP = document.Protocol.HTTP, document.Protocol.HTTPS, document.Protocol.TCP
 ARNS = tuple(f"arn:aws:iam::000000000001:server-certificate/{name}" for name in ("one", "two"))
 STICKY = document.Policy("sticky", "LBCookieStickinessPolicyType", (("CookieExpirationPeriod", "60"),))
+IDLE_S = (30, 120)
 EVERY_RELOAD = 10
 """One change in so many needs a reload."""
 
@@ -136,7 +137,7 @@ class Walk:
         )
 
     def _idle_timeout(self) -> document.LoadBalancerDocument:
-        return self._attributes(idle_timeout_s=self.chance.randrange(30, 120))
+        return self._attributes(idle_timeout_s=self.chance.randrange(*IDLE_S))
 
     def _attributes(self, **changes: object) -> document.LoadBalancerDocument:
         return replace(self.current, attributes=replace(self.current.attributes, **changes))  # type: ignore[arg-type]

@@ -2,10 +2,11 @@
 
 .venv/bin/python -m tests.soak.data_plane --changes 1000 --kills 20 --seed 1
 
-60 clients keep their connections, 30 make one per request. Each change goes through SWF, worker, Redis and servo, and
-is then compared with what HAProxy says it serves. Meanwhile Redis is gone for a while, and servo and worker are
-killed again and again. No request may fail, nothing may be reported as an error, no old HAProxy worker may be left
-(spec/vm-agent 3.4, spec/perf-baselines facts 7 and 8).
+60 clients keep their connections, 30 make one per request, 4 have sessions without an end. Each change
+goes through SWF, worker, Redis and servo, and is then compared with what HAProxy says it serves. Meanwhile Redis is
+gone for a while, and servo and worker are killed again and again. No request may fail, no session end before its time,
+nothing may be reported as an error, no old HAProxy worker may be left (spec/vm-agent 3.4, spec/perf-baselines facts 7
+and 8).
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from pathlib import Path
 
 import structlog
 import uvloop
-from tests.soak import back_ends, certificates, changes, traffic, vm
+from tests.soak import back_ends, certificates, changes, streams, traffic, vm
 
 from elbflow.contract import document
+from elbflow_agent.haproxy import place
 
 BINARY = "haproxy"
 HARD_STOP_S = 10
@@ -116,14 +118,17 @@ class Soak:
 
     async def _play(self, scene: Scene) -> None:
         async with scene.load:
-            await self._changes(scene)
-            if self._size.outage_s:
-                await self._without_redis(scene)
-            if self._size.steady:
-                await self._memory(scene)
+            async with self._streams(scene) as long:
+                await self._changes(scene)
+                if self._size.outage_s:
+                    await self._without_redis(scene)
+                if self._size.steady:
+                    await self._memory(scene)
             await self._settled(scene)
         assert scene.load.failed == 0, scene.load.failures
+        assert not long.broken, long.broken
         assert scene.load.requests > 0
+        assert self.most_workers <= place.Limits().old_workers
         complaints = await asyncio.to_thread(scene.machine.complaints)
         assert not complaints, complaints[:10]
         await self._crash(scene)
@@ -138,6 +143,11 @@ class Soak:
             f"{self.most_workers} old workers; memory after {self._size.steady} changes by {growth or 'nothing'}; "
             f"HAProxy killed and back in {self.back_s * 1000:.0f} ms; {spent:.0f} s"
         )
+
+    def _streams(self, scene: Scene) -> streams.Streams:
+        """No reload may end them before the shortest idle timeout, whatever the draining timeout is."""
+        target = traffic.Target(scene.machine.address, scene.walk.ports.raw)
+        return streams.Streams(target, scene.walk.instances.addresses[0], changes.IDLE_S[0] - 1)
 
     async def _changes(self, scene: Scene) -> None:
         number, victims = self._size.changes, ["servo", "worker"] * self._size.kills

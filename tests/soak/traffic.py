@@ -84,11 +84,11 @@ class Traffic:
                 self._note(target, reused, error)
                 goes_on = reused = False
             if not goes_on and connection is not None:
-                await _close(connection)
+                await close(connection)
                 connection = None
             await asyncio.sleep(self.pause_s)
         if connection is not None:
-            await _close(connection)
+            await close(connection)
 
     async def _ask_anew(self, target: Target) -> None:
         while not self._leaving.is_set():
@@ -100,7 +100,7 @@ class Traffic:
             except (OSError, EOFError, ValueError, TimeoutError) as error:
                 self._note(target, False, error)
             if connection is not None:
-                await _close(connection)
+                await close(connection)
             await asyncio.sleep(self.pause_s)
 
     async def _connect(self, target: Target) -> Connection:
@@ -133,7 +133,8 @@ class Traffic:
             self.failures.append(Failure(time.monotonic(), target, reused, reason))
 
 
-async def _close(connection: Connection) -> None:
+async def close(connection: Connection) -> None:
+    """Whatever state it is in."""
     _, writer = connection
     writer.close()
     with contextlib.suppress(OSError, ssl.SSLError):

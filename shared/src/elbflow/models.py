@@ -20,7 +20,7 @@ def load(session: AioSession, service: str) -> None:
 
 
 class _Files(JSONFileLoader):  # type: ignore[misc]
-    """Keeps one service of the table of all services' endpoints, which takes 7 MB.
+    """Keeps one service of the table of all services' endpoints, which takes 7 MB, and no model's texts for people.
 
     The rest must not even be there for a moment: the interpreter would not give its memory back.
     """
@@ -30,13 +30,20 @@ class _Files(JSONFileLoader):  # type: ignore[misc]
 
     def load_file(self, file_path: str) -> Any:
         file = Path(f"{file_path}.json")
-        if file.name != "endpoints.json" or not file.is_file():
+        if not file.is_file():  # AWS's largest models are compressed
             return super().load_file(file_path)
+        if file.name != "endpoints.json":
+            return json.loads(file.read_bytes(), object_pairs_hook=_silent)
         table = json.loads(file.read_bytes(), object_pairs_hook=_packed)
         for partition in table["partitions"]:
             packed = partition["services"].get(self._service)
             partition["services"] = {} if packed is None else {self._service: json.loads(packed)}
         return table
+
+
+def _silent(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of a model without its text for people, which are half of it. A member of that name is no text."""
+    return {name: value for name, value in pairs if name != "documentation" or not isinstance(value, str)}
 
 
 def _packed(pairs: list[tuple[str, Any]]) -> dict[str, Any] | str:

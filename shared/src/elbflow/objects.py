@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import os
 import tempfile
 from collections.abc import AsyncIterator
@@ -11,18 +12,40 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioCredentials
 from aiobotocore.session import AioSession
 from botocore import exceptions as boto
+from botocore.credentials import ReadOnlyCredentials
 
-from elbflow import errors, models
+from elbflow import clock, errors, models
+from elbflow.swf import credentials as chains
 
 OWNER_FULL_CONTROL = "bucket-owner-full-control"
 _CONNECT_S = 5
 _ANSWER_S = 60
+_BAD_KEYS = frozenset(
+    {"ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "TokenRefreshRequired"}
+)
+_LEAD_S = 120.0
+_KEYS: contextvars.ContextVar[ReadOnlyCredentials] = contextvars.ContextVar("keys")
+
+
+class NoKeys(errors.Retryable):
+    """There are no keys to sign with, now."""
 
 
 class ObjectNotStored(errors.Retryable):
     """The object could not be stored now. Buckets and permissions come back, so no reason is final."""
+
+
+class Signer(Protocol):
+    """Whose keys requests are signed with; they may change."""
+
+    async def keys(self) -> ReadOnlyCredentials:
+        """Keys that are good now. Raises :class:`errors.ElbflowError`."""
+
+    def refused(self) -> None:
+        """Those keys were not accepted: get others the next time."""
 
 
 class Objects(Protocol):
@@ -65,12 +88,13 @@ class DirectoryObjects:
 class S3Objects:
     """S3, AWS's or any other at ``endpoint``, with the credentials that the environment or the role gives.
 
-    Async context manager. The client is made for the first object: it takes some megabytes.
+    Async context manager. There is one client, made for the first object: it takes some megabytes.
     """
 
-    def __init__(self, region: str, endpoint: str | None = None) -> None:
+    def __init__(self, region: str, endpoint: str | None = None, *, time: clock.Clock | None = None) -> None:
         self._region = region
         self._endpoint = endpoint
+        self._own = _Own(clock.SystemClock() if time is None else time)
         self._making = asyncio.Lock()
         self._open = contextlib.AsyncExitStack()
         self._client: Any = None
@@ -82,16 +106,34 @@ class S3Objects:
         await self._open.aclose()
 
     async def put(self, bucket: str, key: str, body: bytes) -> None:
+        await self.put_signed(self._own, bucket, key, body)
+
+    def signed_by(self, signer: Signer) -> Objects:
+        """The same S3 for somebody else."""
+        return _Signed(self, signer)
+
+    async def put_signed(self, signer: Signer, bucket: str, key: str, body: bytes) -> None:
+        """:meth:`put` with the keys of ``signer``."""
+        try:
+            keys = await signer.keys()
+        except errors.ElbflowError as error:
+            raise ObjectNotStored(f"{bucket}/{key}: no keys to sign with: {error}") from error
+        token = _KEYS.set(keys)
         try:
             client = await self._made()
             await client.put_object(Bucket=bucket, Key=key, Body=body, ACL=OWNER_FULL_CONTROL)
         except (boto.BotoCoreError, boto.ClientError, boto.HTTPClientError, OSError, TimeoutError) as error:
+            if _code(error) in _BAD_KEYS:
+                signer.refused()
             raise ObjectNotStored(f"{bucket}/{key}: {error}") from error
+        finally:
+            _KEYS.reset(token)
 
     async def _made(self) -> Any:
         async with self._making:
             if self._client is None:
                 session = await asyncio.to_thread(_session)
+                session.register_component("credential_provider", _Brought())
                 self._client = await self._open.enter_async_context(
                     session.create_client(
                         "s3",
@@ -109,8 +151,66 @@ class S3Objects:
             return self._client
 
 
+class _Signed:
+    def __init__(self, where: S3Objects, signer: Signer) -> None:
+        self._where = where
+        self._signer = signer
+
+    async def put(self, bucket: str, key: str, body: bytes) -> None:
+        await self._where.put_signed(self._signer, bucket, key, body)
+
+
+class _Own:
+    """The process itself: whatever AWS's credential chain finds, asked again while it finds nothing."""
+
+    def __init__(self, time: clock.Clock) -> None:
+        self._clock = time
+        self._found: chains.Found | None = None
+        self._turn = asyncio.Lock()
+
+    async def keys(self) -> ReadOnlyCredentials:
+        async with self._turn:
+            if self._found is None or self._ends(self._found):
+                self._found = await self._asked()
+            return self._found.keys
+
+    def refused(self) -> None:
+        self._found = None
+
+    def _ends(self, found: chains.Found) -> bool:
+        return found.expires_at is not None and self._clock.now() >= found.expires_at - _LEAD_S
+
+    async def _asked(self) -> chains.Found:
+        try:
+            found = await asyncio.to_thread(chains.ask_chain, None)  # it reads files
+        except (boto.BotoCoreError, TimeoutError, OSError) as error:
+            raise NoKeys(f"the AWS credentials cannot be read: {error!r}") from error
+        if found is None:
+            raise NoKeys("there are no AWS credentials in the environment, in files or from the instance")
+        return found
+
+
+class _Brought(AioCredentials):  # type: ignore[misc]
+    """What the client signs with: the keys of whoever puts an object just now."""
+
+    def __init__(self) -> None:
+        super().__init__("none", "none")
+
+    async def load_credentials(self) -> AioCredentials:
+        return self
+
+    async def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        return _KEYS.get()
+
+
+def _code(error: Exception) -> str:
+    return str(error.response.get("Error", {}).get("Code")) if isinstance(error, boto.ClientError) else ""
+
+
 @contextlib.asynccontextmanager
-async def opened(directory: Path | None, *, region: str, endpoint: str | None) -> AsyncIterator[Objects]:
+async def opened(
+    directory: Path | None, *, region: str, endpoint: str | None
+) -> AsyncIterator[DirectoryObjects | S3Objects]:
     """The objects below ``directory`` if there is one, else those of S3."""
     if directory is not None:
         yield DirectoryObjects(directory)

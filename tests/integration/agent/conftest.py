@@ -11,7 +11,7 @@ import signal
 import socket
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,16 +71,51 @@ def instruments() -> meters.Meters:
 
 
 @pytest.fixture
-def applier(where: place.Place, binary: str, instruments: meters.Meters) -> apply.Applier:
-    return apply.Applier(
-        where, binary=binary, limits=place.Limits(1000, 5), time=clock.SystemClock(), instruments=instruments
-    )
+async def make_applier(
+    where: place.Place, binary: str, instruments: meters.Meters
+) -> AsyncIterator[Callable[..., apply.Applier]]:
+    """Makes appliers with other limits or instruments."""
+    made: list[apply.Applier] = []
+
+    def make(
+        limits: place.Limits | None = None,
+        counting: meters.Meters | None = None,
+        reloading: asyncio.Semaphore | None = None,
+    ) -> apply.Applier:
+        made.append(
+            apply.Applier(
+                where,
+                binary=binary,
+                limits=limits or place.Limits(1000, 5),
+                time=clock.SystemClock(),
+                instruments=counting or instruments,
+                reloading=reloading,
+            )
+        )
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.leave()
+
+
+@pytest.fixture
+def applier(make_applier: Callable[..., apply.Applier]) -> apply.Applier:
+    return make_applier()
+
+
+_given: set[int] = set()
 
 
 def free_port(address: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
+    """A port of ``address`` that nobody uses, and that no other call was given: a test may want several."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind((address, 0))
+            port = int(probe.getsockname()[1])
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 @dataclass

@@ -17,7 +17,7 @@ TO = accesslog.Destination("000000000001", "web", "logs", "", 5)
 async def main(pipe: Path, spool: Path, store: Path) -> None:
     time, instruments = clock.SystemClock(), meters.Meters()
     parts = accesslog.Spool(spool, cap_bytes=1 << 30, region="home-1", rng=random.SystemRandom())
-    shipper = accesslog.Shipper(parts, objects.DirectoryObjects(store), instruments=instruments)
+    shipper = accesslog.Shipper(parts, lambda to: objects.DirectoryObjects(store), instruments=instruments)
     for left in parts.prepare(time.now()):
         shipper.offer(left)
     shipping = asyncio.create_task(shipper.run())
@@ -27,7 +27,7 @@ async def main(pipe: Path, spool: Path, store: Path) -> None:
         "10.0.0.9",
         accesslog.Shipping(parts, shipper),
         time=time,
-        measure=lambda line: None,
+        measure=lambda line, weight: None,
         instruments=instruments,
     )
     told = asyncio.Event()

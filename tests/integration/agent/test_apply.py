@@ -56,6 +56,19 @@ async def test_serves_and_forwards_the_client(applier: apply.Applier, address: s
     await get(address, port, extra="X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\n")
     forwarded = [line for line in backends[0].seen[-1].lower().split("\r\n") if line.startswith("x-forwarded-for")]
     assert forwarded == ["x-forwarded-for: 1.1.1.1, 2.2.2.2, 127.0.0.1"]
+    for others in (
+        "X-Forwarded-Proto: a\r\nx-forwarded-proto: b\r\n",
+        "X-Forwarded-Port:\r\n",
+        "Content-Length: 0\r\n",
+    ):
+        await get(address, port, extra=f"X-Forwarded-Host: h\r\n{others}")
+        forwarded = [line for line in backends[0].seen[-1].lower().split("\r\n") if line.startswith("x-forwarded-")]
+        assert sorted(forwarded) == [
+            "x-forwarded-for: 127.0.0.1",
+            "x-forwarded-host: h",
+            f"x-forwarded-port: {port}",
+            "x-forwarded-proto: http",
+        ]
 
 
 async def test_no_healthy_server_is_an_empty_503(applier: apply.Applier, address: str) -> None:
@@ -295,7 +308,10 @@ async def test_one_refused_listener_does_not_stop_the_others(
     monkeypatch.setattr(render, "render", render_badly)
     more = tuple(sorted((*base.listeners, model.Listener(other, model.Mode.TCP)), key=lambda one: one.port))
     result = await applier.converge(replace(base, listeners=more), drain_s=0)
-    assert [problem.port for problem in result.problems] == [other]
+    (problem,) = result.problems
+    assert problem.port == other
+    assert "candidate.cfg:" in problem.reason
+    assert "/" not in problem.reason
     assert (await get(address, port))[0] == "200"
 
 

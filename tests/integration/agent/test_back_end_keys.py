@@ -101,6 +101,14 @@ async def test_only_servers_with_a_key_of_the_policy_get_traffic(
             await one.apply(replace(first, generation=4))
             await answer(address, port, "200")
             assert sum_of(instruments) == reloads
+            # A reload in between changes nothing about that, neither for whom is trusted nor for whom is not.
+            for generation, keys, expected in ((5, [public(key)], "200"), (6, [public(other)], "503")):
+                idle = document.Attributes(idle_timeout_s=100 + generation)
+                await one.apply(replace(wanted(port, app, keys, "i-1", generation=generation), attributes=idle))
+                assert (await get(address, port))[0] == expected
+            assert sum_of(instruments) > reloads
+            await one.apply(replace(first, generation=7))
+            await answer(address, port, "200")
         # HAProxy goes on, and the next agent knows whom to trust before it has probed anybody.
         async with servo():
             assert (await get(address, port))[0] == "200"

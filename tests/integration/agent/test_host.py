@@ -26,6 +26,7 @@ from elbflow_agent import ipc, meters, running
 from elbflow_agent.haproxy import place
 from elbflow_agent.host import Host, VmConflict, api
 from elbflow_agent.host.vm import VmShared
+from elbflow_agent.servo import Servo
 from elbflow_agent.worker import Workers
 from elbflow_engine.testing import SwfDouble
 
@@ -205,6 +206,29 @@ async def test_deleting_ends_everything_and_may_be_repeated(
         await host.delete("i-1")
     async with make_host() as host:
         assert host.vms() == []
+
+
+async def test_deleting_a_vm_that_failed_ends_its_haproxy(
+    make_host: MakeHost, workflows: flow.Client, backends: list[Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had one before: nobody would ever have ended that, and the keys in its memory."""
+    port = free_port("127.0.0.1")
+
+    async def broken(_: Servo) -> Servo:
+        raise RuntimeError("a defect")
+
+    async with make_host() as host:
+        address = await launch(host, "i-1", "web")
+        await push(workflows, "i-1", wanted("web", port, backends[0]))
+    with monkeypatch.context() as patched:
+        patched.setattr(Servo, "__aenter__", broken)
+        async with make_host() as host:
+            view = await host.put("i-1", zone="local-1a", account=ACCOUNT, load_balancer="web")
+            assert view.state == "failed"
+            assert (await get(address, port))[0] in ("200", "503")
+            await host.delete("i-1")
+            with pytest.raises(ConnectionRefusedError):
+                await get(address, port)
 
 
 async def test_conflicting_launches_are_refused(make_host: MakeHost) -> None:

@@ -17,6 +17,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -46,14 +47,17 @@ ONLY_ROOT = {"servo-worker": "root", "servo-redis": "www-data", "servo": "root"}
 """Where others cannot read the interpreter: root, but without any privilege."""
 KEY = "ASIAROLE"
 NET_BIND_SERVICE = 10
-DEADLINE_S = 40.0
+pytestmark = pytest.mark.timeout(180)  # the first one starts all programs of the image
+
+DEADLINE_S = 90.0
 BACK_S = 10.0
 """A second on a machine that does nothing else."""
+RECORDED = json.loads((Path(__file__).parents[2] / "unit/agent/certificates/vector.json").read_text())
 _PRIVILEGES = re.compile(r"setpriv .*--no-new-privs ")
 
 
 class Metadata(http.server.BaseHTTPRequestHandler):
-    """A cloud's metadata service, which knows version 1 alone."""
+    """A cloud's metadata service, which knows version 1 alone, and an IAM of the original with one answer."""
 
     address = ""
 
@@ -85,6 +89,12 @@ class Metadata(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body.encode())
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(RECORDED["answer_original"].encode())
+
     def log_message(self, *_: object) -> None:
         return
 
@@ -99,6 +109,10 @@ class Image:
     admin: dict[str, str]
     users: Mapping[str, str]
     """The image's users and those of the test; none when privileges cannot be given away."""
+
+    @property
+    def keys(self) -> Path:
+        return memory(self.root)
 
     @property
     def socket(self) -> Path:
@@ -161,10 +175,16 @@ def users() -> Mapping[str, str]:
     return {}
 
 
+def memory(root: Path) -> Path:
+    """Where the image has its keys: in memory, which the rest of the test need not be."""
+    return Path("/dev/shm") / f"{root.name}-keys"
+
+
 def here(name: str, root: Path, those: Mapping[str, str]) -> str:
     """A file of the image with the paths and the users of the test."""
     text = (IMAGE / name).read_text()
     paths = {
+        "/run/elbflow/keys": str(memory(root)),
         "/run/elbflow": "run",
         "/var/lib/elbflow": "lib",
         "/var/log/load-balancer-servo": "log",
@@ -205,11 +225,16 @@ def prepared(root: Path, those: Mapping[str, str], servo_conf: str) -> None:
     (root / "etc" / "servo.conf").write_text(servo_conf)
     subprocess.run(["/bin/sh", "-c", script, "prepare", "0"], check=True)
     assert (root / "etc" / "servo.conf").stat().st_mode & 0o777 == 0o640
-    assert [(root / name).stat().st_mode & 0o7777 for name in ("run/keys", "lib", "run/redis")] == [
+    assert [(root / name).stat().st_mode & 0o7777 for name in (memory(root), "lib", "run/redis")] == [
         0o700,
         0o700,
         0o2750,
     ]
+    # As from a floppy, of which there is none.
+    (root / "run" / "credential").write_text(RECORDED["floppy"])
+    (root / "run" / "credential").chmod(0o600)
+    if those:
+        shutil.chown(root / "run" / "credential", those["servo"], those["servo"])
 
 
 @pytest.fixture(scope="module")
@@ -220,13 +245,15 @@ def image() -> Iterator[Image]:
     address = f"127.{os.getpid() % 100 + 100}.{os.getpid() // 100 % 250}.9"
     served = type("Served", (Metadata,), {"address": address})
     with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, root, ignore_errors=True)
+        for directory in (root, memory(root)):
+            stack.callback(shutil.rmtree, directory, ignore_errors=True)
         metadata = stack.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", 0), served))
         threading.Thread(target=metadata.serve_forever, daemon=True).start()
         stack.callback(metadata.shutdown)
         engine = stack.enter_context(engine_peers.engine("--auth", "off", memory=True))
         lines = ["# written by user data", "ntp_server=0.pool.example.org", "app-cookie-duration=24"]
         lines += ("simpleworkflow_service_url=127.0.0.1", f"webservice_port={engine.url.rpartition(':')[2]}")
+        lines.append(f"euare_service_url=http://127.0.0.1:{metadata.server_address[1]}/services/Euare/")
         lines += (f"loadbalancer_owner_account={ACCOUNT}", "swf_endpoint_kind = local", "agent_load_balancer=web")
         prepared(root, those, "\n".join(lines))
         ports = {program: free_port("127.0.0.1") for program in ("servo", "worker")}
@@ -255,14 +282,15 @@ async def _domain(url: str) -> None:
         await client.register_domain(names.DOMAIN, retention_days=1)
 
 
-async def apply(image: Image, backend: Backend, port: int, generation: int) -> document.Applied:
-    """What the worker does for a ``setLoadBalancer`` activity."""
+async def apply(image: Image, backend: Backend, port: int, generation: int, arn: str = "") -> document.Applied:
+    """What the worker does for a ``setLoadBalancer`` activity; with ``arn`` for an HTTPS listener."""
     http = document.Protocol.HTTP
+    front = document.Protocol.HTTPS if arn else http
     wanted = document.LoadBalancerDocument(
         document.LoadBalancerKey(ACCOUNT, "web"),
         generation,
         "zone-a",
-        (document.Listener(http, port, http, backend.port),),
+        (document.Listener(front, port, http, backend.port, arn or None),),
         (document.BackendInstance("i-1", "127.0.0.1"),),
         document.HealthCheck(f"TCP:{backend.port}", 5, 2, 2, 2),
     )
@@ -272,11 +300,14 @@ async def apply(image: Image, backend: Backend, port: int, generation: int) -> d
         return await client.call(INSTANCE, ipc.APPLY, wanted, within_s=20)
 
 
-async def served(image: Image, port: int, within_s: float = DEADLINE_S) -> float:
-    """Wait until a request is answered; how long that took."""
+async def served(image: Image, port: int, within_s: float = DEADLINE_S, *, gone: int = 0) -> float:
+    """Wait until a request is answered, not by the HAProxy that is ``gone``; how long that took."""
     began = time.monotonic()
     while True:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, ValueError, asyncio.IncompleteReadError):
+            # A worker outlives its master for a moment; the next one empties the file before it writes.
+            if image.pid() == gone:
+                raise ConnectionRefusedError
             status, _, body = await get(image.address, port)
             if (status, body) == ("200", "backend"):
                 return time.monotonic() - began
@@ -297,14 +328,15 @@ async def test_a_vm_serves_and_haproxy_comes_back_by_itself(image: Image) -> Non
         os.kill(servo, signal.SIGSTOP)
         try:
             os.kill(before, signal.SIGKILL)
-            assert await served(image, port) < BACK_S
+            assert await served(image, port, gone=before) < BACK_S
         finally:
             os.kill(servo, signal.SIGCONT)
         assert image.pid() != before
         # The servo has found the new one, and does not mind another death.
         assert (await apply(image, backend, port, 2)).generation == 2
-        os.kill(image.pid(), signal.SIGKILL)
-        assert await served(image, port) < BACK_S
+        second = image.pid()
+        os.kill(second, signal.SIGKILL)
+        assert await served(image, port, gone=second) < BACK_S
         assert (await apply(image, backend, port, 3)).generation == 3
         assert logs.connected(image.pid(), image.place / "log.pipe")
         assert image.pids().keys() == {"redis", "haproxy", "servo", "worker"}
@@ -346,3 +378,35 @@ def test_haproxy_binds_a_port_below_1024(image: Image) -> None:
     asyncio.run(exercise())
     with pytest.raises(ConnectionRefusedError), socket.create_connection((image.address, 81), timeout=1):
         pass
+
+
+def test_an_https_listener_of_a_vm_that_may_do_nothing(image: Image) -> None:
+    """From the floppy over IAM to the wire, by users without privileges; and the keys are nowhere but in memory."""
+    if not Path("/dev/shm").is_dir():
+        pytest.skip("there is no shared memory here")
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+
+    async def exercise() -> str:
+        backend, port = Backend("backend"), free_port(image.address)
+        await backend.start()
+        try:
+            assert (await apply(image, backend, port, 20, RECORDED["arn"])).problems == ()
+            _, writer = await asyncio.open_connection(image.address, port, ssl=context)
+            shown: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            writer.transport.abort()
+            return ssl.DER_cert_to_PEM_cert(shown)
+        finally:
+            await backend.stop()
+
+    assert asyncio.run(exercise()) in RECORDED["bundle"]
+    (key,) = image.keys.rglob("*.pem")
+    assert b"PRIVATE KEY" in key.read_bytes()
+    assert key.stat().st_mode & 0o777 == 0o600
+    if image.users:
+        assert key.owner() == image.keys.owner() == image.users["servo"]
+    files = [each for each in image.root.rglob("*") if each.is_file() and each.name != "credential"]
+    assert files
+    assert [each for each in files if b"PRIVATE KEY" in each.read_bytes()] == []
+    secret = RECORDED["bundle"].partition("PRIVATE KEY-----\n")[2][:60]
+    assert [each for each in files if secret.encode() in each.read_bytes()] == []

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 
 import pytest
 import redis.asyncio
+from tests import stopwatch
 from tests.integration.agent.conftest import RedisServer
 
 from elbflow import clock, errors
@@ -134,7 +134,7 @@ async def test_a_new_servo_is_asked_again_at_once(broker: RedisServer, client: i
     assert not request.done()
     async with ipc.Server(connect, time=clock.SystemClock(), instruments=meters.Meters()) as next_one:
         await next_one.add(VM, health_handlers())
-        async with asyncio.timeout(2):
+        async with stopwatch.within(2):
             assert (await request).digest == "a!"
 
 
@@ -152,7 +152,7 @@ async def test_a_servo_that_stays_away_fails_what_waits_for_it(
             other = ask(watching, "b", within_s=30.0, vm="i-0000000b")
             await asyncio.sleep(0.6)
             assert not request.done()
-        async with asyncio.timeout(3):
+        async with stopwatch.within(3):
             with pytest.raises(ipc.NoServo):
                 await request
             assert (await other).digest == "b!"
@@ -209,9 +209,16 @@ async def test_replies_to_a_dead_worker_expire(
     assert [0 < await raw.ttl(key) <= 60 for key in keys] == [True]
 
 
+class SlowClock(clock.SystemClock):
+    """An hour behind; it runs as fast as others."""
+
+    def now(self) -> float:
+        return super().now() - 3600
+
+
 async def test_whoever_asks_with_a_wrong_clock_is_told(broker: RedisServer, server: ipc.Server) -> None:
     await server.add(VM, health_handlers())
-    slow = clock.ManualClock(time.time() - 3600)
+    slow = SlowClock()
     async with ipc.Client(ipc.unix_socket(broker.socket), time=slow, instruments=meters.Meters()) as behind:
         async with asyncio.timeout(5):
             with pytest.raises(ipc.ServoFailed, match="too late"):
@@ -225,9 +232,8 @@ async def test_rubbish_on_the_channel_is_survived(
     assert (await ask(client, "before")).digest == "before!"
     for rubbish in (b"{", b"null", b'{"id": 1}', b"\xff\xfe"):
         assert await raw.publish(f"elbflow:vm:{VM}:requests", rubbish) == 1
-    began = time.monotonic()
-    assert (await ask(client, "ok")).digest == "ok!"
-    assert time.monotonic() - began < 2
+    async with stopwatch.within(2):
+        assert (await ask(client, "ok")).digest == "ok!"
 
 
 async def test_what_is_asked_of_a_vm_that_leaves_ends_with_it(client: ipc.Client, server: ipc.Server) -> None:

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests import stopwatch
 from tests.integration.agent.conftest import Backend, exchange, free_port, get, kill
 from tests.integration.agent.test_apply import READY, count, wanted
 
 from elbflow import clock
 from elbflow_agent import meters
-from elbflow_agent.haproxy import apply, compare, master, model, orders, place, preview, runtime
+from elbflow_agent.haproxy import apply, compare, master, model, old_workers, orders, place, preview, running, runtime
 
 MAINT = model.Admin.MAINT
+MakeApplier = Callable[..., apply.Applier]
 BACK_S = 1.0
 
 
 def differences(instruments: meters.Meters) -> dict[str, float]:
     samples = (sample for family in instruments.differences.collect() for sample in family.samples)
-    return {each.labels["kind"]: each.value for each in samples if each.name.endswith("_total")}
+    return {each.labels["kind"]: each.value for each in samples if each.name.endswith("_total") and each.value}
+
+
+def ended_because(instruments: meters.Meters) -> dict[str, float]:
+    samples = (sample for family in instruments.old_workers_ended.collect() for sample in family.samples)
+    return {each.labels["reason"]: each.value for each in samples if each.name.endswith("_total")}
 
 
 @pytest.mark.parametrize("victim", ["master", "worker"])
@@ -39,11 +47,10 @@ async def test_a_killed_haproxy_is_back_within_a_second_with_its_servers(
     api = runtime.Runtime(where.admin_socket)
     before = await api.observe()
     found = await master.Master(where, binary=binary, time=clock.SystemClock()).processes()
-    began = time.monotonic()
-    await kill(found.master if victim == "master" else before.pid)
-    await applier.converge(base, drain_s=0)
-    assert (await get(address, port))[2] == one.name
-    assert time.monotonic() - began < BACK_S
+    async with stopwatch.within(BACK_S):
+        await kill(found.master if victim == "master" else before.pid)
+        await applier.converge(base, drain_s=0)
+        assert (await get(address, port))[2] == one.name
     after = await api.observe()
     assert (after.servers, after.ports, after.tag) == (before.servers, before.ports, before.tag)
     assert after.pid != before.pid
@@ -64,34 +71,89 @@ async def test_a_reload_does_not_prolong_the_drain_of_a_departed_server(
     assert result.look_again_s is not None
     assert (await exchange(*bodies[two.name]))[0] == "200"
     await asyncio.sleep(result.look_again_s)
-    assert (await applier.converge(left, drain_s=0.4)).look_again_s is None
-    async with asyncio.timeout(1):
+    look_again_s = (await applier.converge(left, drain_s=0.4)).look_again_s
+    assert look_again_s is not None
+    assert look_again_s > 50
+    async with stopwatch.within(1):
         assert await bodies[two.name][0].read() == b""
     assert (await exchange(*bodies[one.name]))[0] == "200"
     for _, writer in sessions:
         writer.close()
 
 
+async def ended(applier: apply.Applier, last: model.Model, *, left: int, **promise: float) -> None:
+    """Return when so many old workers are left; the applier is asked when it wants to be."""
+    async with asyncio.timeout(5):
+        while len((await applier._master.processes()).old_workers) > left:
+            result = await applier.converge(last, drain_s=0, **promise)
+            await applier.sample()
+            await asyncio.sleep(min(result.look_again_s or 0.01, 0.2))
+
+
 async def test_an_old_worker_ends_within_the_drain_limit(
-    applier: apply.Applier, address: str, backends: list[Backend], where: place.Place, binary: str
+    address: str, backends: list[Backend], make_applier: MakeApplier, instruments: meters.Meters
 ) -> None:
-    """The limit is one second here."""
-    port = free_port(address)
-    base = wanted(address, port, backends[0], mode=model.Mode.TCP)
-    short = apply.Applier(
-        where, binary=binary, limits=place.Limits(1000, 1), time=clock.SystemClock(), instruments=meters.Meters()
-    )
-    await short.converge(base, drain_s=0)
-    reader, writer = await asyncio.open_connection(address, port)
+    """Also one that another agent left, and with a session that goes on and on."""
+    base = wanted(address, free_port(address), backends[0], mode=model.Mode.TCP)
+    base = replace(base, idle_timeout_s=1)
+    changed = replace(base, listeners=(replace(base.listeners[0], server_connections=9),))
+    first, second = (make_applier(place.Limits(1000), each) for each in (meters.Meters(), instruments))
+    await first.converge(base, drain_s=0, old_worker_s=1)
+    reader, writer = await asyncio.open_connection(address, base.listeners[0].port)
     assert (await exchange(reader, writer))[0] == "200"
-    await short.converge(replace(base, idle_timeout_s=61), drain_s=0)
-    subject = master.Master(where, binary=binary, time=clock.SystemClock())
-    assert len((await subject.processes()).old_workers) == 1
-    async with asyncio.timeout(3):
-        while (await subject.processes()).old_workers:
-            await asyncio.sleep(0.05)
-    assert await reader.read() == b""
+    began = time.monotonic()
+    result = await first.converge(changed, drain_s=0, old_worker_s=1)
+    assert result.look_again_s is not None
+    assert 0 < result.look_again_s <= 1
+    first.leave()
+    ending = asyncio.create_task(ended(second, changed, left=0, old_worker_s=1))
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        while time.monotonic() - began < 5:
+            await exchange(reader, writer)
+            await asyncio.sleep(0.1)
+    assert 0.9 < time.monotonic() - began < 3
+    await ending
+    await second.sample()
+    assert ended_because(instruments) == {"time": 1.0, "number": 0.0}
+    assert instruments.old_workers._value.get() == 0
     writer.close()
+
+
+async def test_of_too_many_old_workers_the_oldest_end(
+    address: str,
+    backends: list[Backend],
+    make_applier: MakeApplier,
+    instruments: meters.Meters,
+    monkeypatch: pytest.MonkeyPatch,
+    logs: list[MutableMapping[str, Any]],
+) -> None:
+    """With whom they serve, and with clients that say nothing. The others serve on."""
+    monkeypatch.setattr(old_workers, "_FAREWELL_S", 0.3)
+    applier = make_applier(place.Limits(1000, old_workers=2))
+    ports = sorted(free_port(address) for _ in model.Mode)
+    base = model.Model(
+        address,
+        listeners=tuple(
+            wanted(address, port, backends[0], mode=mode).listeners[0]
+            for port, mode in zip(ports, model.Mode, strict=True)
+        ),
+    )
+    clients = []
+    for number in range(4):
+        last = replace(base, idle_timeout_s=60 + number)
+        await applier.converge(last, drain_s=0)
+        clients.append([await asyncio.open_connection(address, port) for port in ports])
+        assert [(await exchange(*client))[0] for client in clients[-1]] == ["200", "200"]
+    await ended(applier, last, left=2)
+    async with stopwatch.within(1):
+        assert [await reader.read() for reader, _ in clients[0]] == [b"", b""]
+    assert [(await exchange(*client))[0] for pair in clients[1:] for client in pair] == ["200"] * 6
+    assert [event["reason"] for event in logs if event["event"] == "old_worker_ended"] == ["number"]
+    assert ended_because(instruments) == {"time": 0.0, "number": 1.0}
+    for _, writer in itertools.chain(*clients):
+        writer.close()
+    await asyncio.sleep(0.05)
+    await applier.sample()
 
 
 async def test_reloads_keep_their_distance_and_none_is_lost(
@@ -150,11 +212,12 @@ async def test_a_haproxy_that_says_yes_and_does_nothing_is_found_out(
     port, (one, two, _) = free_port(address), backends
     await applier.converge(wanted(address, port, one), drain_s=0)
 
-    async def agree(self: runtime.Runtime, *given: orders.Order) -> None:
+    async def agree(self: runtime.Runtime, *given: orders.Order) -> running.Running:
         """Obeyed, as it seems."""
+        return await self.observe()
 
     with monkeypatch.context() as patch:
-        patch.setattr(runtime.Runtime, "carry_out", agree)
+        patch.setattr(runtime.Runtime, "carry_out_and_observe", agree)
         with pytest.raises(compare.Disagreement, match=f"{two.name} is missing"):
             await applier.converge(wanted(address, port, one, two), drain_s=0)
     assert differences(instruments) == {"server": 1.0}

@@ -20,9 +20,23 @@ from tests.integration.agent.conftest import Backend, Load, RedisServer, free_po
 from elbflow import clock
 from elbflow.contract import document
 from elbflow_agent import ipc, meters, running
+from elbflow_agent.certificates import private
 from elbflow_agent.haproxy import master, place
 
 VM = "i-0000000a"
+NOT_LOADED = (
+    "boto3",
+    "cryptography.hazmat",
+    "elbflow.flow.decision_worker",
+    "elbflow.service.sigv4",
+    "elbflow.store",
+    "elbflow_agent.certificates.client",
+    "elbflow_agent.host",
+    "jinja2",
+    "sqlalchemy",
+    "uvloop",
+)
+"""What the agent of one VM with one HTTP listener has no use for: modules are most of its 58 MB."""
 KEY = document.LoadBalancerKey("000000000001", "web")
 
 
@@ -93,7 +107,7 @@ def wanted(port: int, backend: Backend, generation: int = 1) -> document.LoadBal
 
 async def apply(client: ipc.Client, wanted: document.LoadBalancerDocument) -> document.Applied:
     """As the worker would, but patient: the servo may still be starting."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(45):
         while True:
             with contextlib.suppress(ipc.NoServo):
                 return await client.call(VM, ipc.APPLY, wanted, within_s=10)
@@ -118,7 +132,13 @@ async def test_traffic_goes_on_while_the_servo_is_killed_and_the_next_one_adopts
         await asyncio.sleep(0.3)
     assert load.failures == {}
     assert pid_file.read_text() == before
+    # What is in memory stayed there until the machine was started anew.
+    kept = await asyncio.to_thread(private.directory, agents.run_dir)
+    left = kept / VM / "listeners" / "443.pem"
+    left.parent.mkdir(mode=0o700, parents=True)
+    left.write_bytes(b"a key")
     assert "1 HAProxy stopped" in await agents.stop_data_plane()
+    assert not kept.exists()
     with pytest.raises(ConnectionRefusedError):
         await get(address, port)
     assert "0 HAProxy stopped" in await agents.stop_data_plane()
@@ -159,7 +179,7 @@ async def test_the_host_is_alone_and_drains_on_sigterm(
     process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
     assert process.stderr is not None
     url = ""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(45):
         while not url:
             event = json.loads(await process.stderr.readline())
             url = event["url"] if event["event"] == "admin_serving" else ""
@@ -196,3 +216,31 @@ async def test_wrong_settings_are_named(options: list[str], complaint: str, shor
     _, said = await process.communicate()
     assert process.returncode == 2
     assert complaint in said.decode()
+
+
+async def test_an_agent_that_serves_plain_http_has_loaded_nothing_more(
+    agents: Agents, client: ipc.Client, address: str, backends: list[Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    program = (
+        "import atexit, sys; atexit.register(lambda: print(*sys.modules));"
+        "from elbflow_agent.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-OO", "-c", program, "run", "--instance-id", VM, "--address", address),
+        *("--run-dir", str(agents.run_dir), "--redis-socket", str(agents.broker.socket)),
+        *("--swf-endpoint", f"http://127.0.0.1:{free_port('127.0.0.1')}"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    agents.running.append(process)
+    port = free_port(address)
+    applied = await apply(client, wanted(port, backends[0]))
+    assert (applied.problems, (await get(address, port))[0]) == ((), "200")
+    process.terminate()
+    agents.running.remove(process)
+    loaded = (await process.communicate())[0].decode().split()
+    assert "elbflow_agent.servo.servo" in loaded
+    assert [name for name in loaded if name.startswith(NOT_LOADED)] == []

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import pytest
+from tests import stopwatch
 from tests.integration.agent.conftest import Backend, Load, free_port, get, kill
 
 from elbflow import clock, errors
@@ -95,7 +96,7 @@ async def test_a_document_is_applied_checked_and_served(servo: Servo, address: s
     assert [(each.port, each.reason) for each in applied.problems] == [(secure, "the listener has no certificate")]
     assert (await get(address, port))[0] == "503"
     await in_state(servo, IN)
-    async with asyncio.timeout(1):
+    async with stopwatch.within(1):
         while (await get(address, port))[0] != "200":
             await asyncio.sleep(0.01)
     assert servo.statistics().in_rotation == 1
@@ -285,8 +286,12 @@ async def test_a_port_that_becomes_free_is_served_without_a_new_document(
         port = int(squatter.getsockname()[1])
         applied = await servo.apply(wanted(port, backends[0]))
         assert [each.port for each in applied.problems] == [port]
+        said = await servo.health("", 0)
+        assert said.problems == applied.problems
     async with asyncio.timeout(5):
-        while await _status(address, port) == "none" or servo.statistics().problems:
+        while (said := await servo.health(said.digest, 5)).problems:
+            assert said.problems == applied.problems  # of health there may be news as well
+        while await _status(address, port) == "none":
             await asyncio.sleep(0.05)
 
 

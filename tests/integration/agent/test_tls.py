@@ -308,6 +308,32 @@ async def test_a_certificate_that_is_not_there_holds_back_its_listener_alone(
     assert (await meet(address, late)).name == "two.test"
 
 
+async def test_a_plan_takes_a_certificate_that_nobody_has_fetched_to_be_usable(
+    servo: Servo, source: Shelf, where: place.Place, address: str
+) -> None:
+    """It says so, and changes nothing: neither is the certificate fetched, nor a file changed."""
+    served, other = sorted(free_port(address) for _ in range(2))
+    source.put(bundle(ONE, "one.test"))
+    listener = document.Listener(HTTPS, served, HTTP, 9, ONE)
+    await servo.apply(wanted(listener))
+    before = {path: path.read_bytes() for path in where.directory.glob("*.cfg")}
+    moved, added = replace(listener, certificate_arn=TWO), document.Listener(HTTPS, other, HTTP, 9, TWO)
+    remark = f"certificate {TWO} is fetched when this comes into force; whether it can be used shows then"
+    told = await servo.preview(wanted(moved, generation=2))
+    assert [(step.means, step.what) for step in told.steps] == [
+        ("runtime", f"listener {served} shows another certificate")
+    ]
+    assert told.problems == (document.ListenerProblem(served, remark, is_served=True),)
+    told = await servo.preview(wanted(listener, added, generation=2))
+    assert told.why == (f"listener {other} (http) is added with 0 servers",)
+    assert told.problems == (document.ListenerProblem(other, remark, is_served=True),)
+    assert {path: path.read_bytes() for path in before if path.name != "candidate.cfg"} == {
+        path: text for path, text in before.items() if path.name != "candidate.cfg"
+    }
+    assert await servo.apply(wanted(listener, generation=2))
+    assert servo.statistics().problems == ()
+
+
 async def test_what_is_unusable_leaves_the_former_one_in_force(servo: Servo, source: Shelf, address: str) -> None:
     port = free_port(address)
     source.put(bundle(ONE, "good"))

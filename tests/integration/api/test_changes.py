@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from botocore.exceptions import ClientError
 from tests.integration.api.conftest import ACCOUNT, BOTH, Elb, House, code
 
 from elbflow import store
-from elbflow.contract import names, transport, workflows
+from elbflow.contract import document, names, transport, workflows
 from elbflow_api.rules import transportable
 
 DATABASES = BOTH
@@ -189,6 +190,36 @@ async def test_a_change_that_could_not_reach_the_vms_is_refused_and_changes_noth
     assert code(caught) == ("InvalidConfigurationRequest", 409)
     assert len((await elb.describe("web"))["Instances"]) == 3
     assert await house.generation("web") == generation
+
+
+async def test_problems_of_listeners_are_told_and_change_no_state(house: House, elb: Elb) -> None:
+    """In the descriptions of instances' health, and in an element that clients made from AWS's model skip."""
+    await elb.create("web", Listeners=[TCP_25, TCP_25 | {"LoadBalancerPort": 26}])
+    instances = [{"InstanceId": "10.0.0.1"}, {"InstanceId": "10.0.0.2"}]
+    await elb.register_instances_with_load_balancer(LoadBalancerName="web", Instances=instances)
+    before = await elb.describe("web")
+    found = await house.load_balancer("web")
+    assert found is not None
+    async with house.db.transaction() as tx:
+        in_service = store.BackendState.IN_SERVICE
+        await tx.backends.set_state(
+            found.id, "10.0.0.2", in_service, reason_code="N/A", description="N/A", reported_at=1.0
+        )
+        for number in range(2):
+            vm = store.Vm(f"vm-{number}", "local-1a", "127.0.0.1", store.VmState.IN_SERVICE, 1.0)
+            await tx.vms.save(found.id, vm)
+            problem = document.ListenerProblem(25, "port is in use by another process")
+            await tx.vms.set_problems(f"vm-{number}", (problem, document.ListenerProblem(99, "gone")))
+    said = "Listener 25 is not served: port is in use by another process."
+    health = await elb.describe_instance_health(LoadBalancerName="web")
+    assert [tuple(one.values()) for one in health["InstanceStates"]] == [
+        ("10.0.0.1", "OutOfService", "ELB", f"Instance registration is still in progress. {said}"),
+        ("10.0.0.2", "InService", "N/A", said),
+    ]
+    seen: list[bytes] = []
+    elb.boto.meta.events.register("after-call.elb", lambda http_response, **_: seen.append(http_response.content))
+    assert await elb.describe("web") == before
+    assert re.findall(r"<Problems>(.*?)</Problems>", seen[-1].decode()) == [f"<member>{said}</member>"]
 
 
 async def test_health_of_some_instances(house: House, elb: Elb) -> None:

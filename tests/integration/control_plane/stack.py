@@ -25,7 +25,7 @@ from elbflow_decider.settings import DeciderSettings
 
 KEY = document.LoadBalancerKey("000000000001", "web")
 LISTENER = document.Listener(document.Protocol.HTTP, 80, document.Protocol.HTTP, 8000)
-UPDATE_S = 15.0
+UPDATE_S = 40.0
 
 In = TypeVar("In")
 
@@ -90,7 +90,7 @@ class Stack:
 
     async def create(self, *zones: str, key: document.LoadBalancerKey = KEY) -> workflows.Outcome:
         execution = await self.start_creation(await self.write(*zones, key=key))
-        return await self.client.result(workflows.CREATE_LOAD_BALANCER, execution, deadline_s=20)
+        return await self.client.result(workflows.CREATE_LOAD_BALANCER, execution, deadline_s=40)
 
     async def delete(self, key: document.LoadBalancerKey = KEY) -> workflows.Outcome:
         lb = await self.lb(key)
@@ -102,7 +102,7 @@ class Stack:
         request = workflows.LoadBalancerInput(key)
         run_id = await self.client.start(workflows.DELETE_LOAD_BALANCER, workflow_id, request, tags=tags)
         execution = swf.Execution(workflow_id, run_id)
-        return await self.client.result(workflows.DELETE_LOAD_BALANCER, execution, deadline_s=20)
+        return await self.client.result(workflows.DELETE_LOAD_BALANCER, execution, deadline_s=40)
 
     async def change(self, change: Callable[[store.Repositories, int], Awaitable[None]]) -> int:
         """Change rows, begin a generation, signal: as RegisterInstances and its like do."""
@@ -122,7 +122,7 @@ class Stack:
             generation = await tx.load_balancers.bump_generation(lb.id)
         workflow_id = f"{kind}-{KEY.account}-{KEY.name}-g{generation}"
         run_id = await self.client.start(signature, workflow_id, request, tags=names.workflow_tags(KEY))
-        return await self.client.result(signature, swf.Execution(workflow_id, run_id), deadline_s=20)
+        return await self.client.result(signature, swf.Execution(workflow_id, run_id), deadline_s=40)
 
     # --- looking ---------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ async def test_orders_given_while_no_service_runs_are_carried_out_later(stopped:
     assert (await stopped.lb()).state is store.LoadBalancerState.PROVISIONING
 
     await stopped.start_decider()
-    outcome = await stopped.client.result(workflows.CREATE_LOAD_BALANCER, execution, deadline_s=20)
+    outcome = await stopped.client.result(workflows.CREATE_LOAD_BALANCER, execution, deadline_s=40)
     assert outcome.state is workflows.OutcomeState.SUCCESS
     await stopped.served()
 
@@ -29,7 +29,7 @@ async def test_a_decider_that_is_replaced_midway_loses_nothing(stack: Stack) -> 
     await stack.decider.aclose()
     await stack.start_decider()
 
-    outcome = await stack.client.result(workflows.CREATE_LOAD_BALANCER, execution, deadline_s=20)
+    outcome = await stack.client.result(workflows.CREATE_LOAD_BALANCER, execution, deadline_s=40)
     assert outcome.state is workflows.OutcomeState.SUCCESS
     assert len((await stack.served()).vms) == 3
 

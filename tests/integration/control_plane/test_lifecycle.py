@@ -58,7 +58,16 @@ async def test_registered_instances_reach_the_vms_and_their_health_comes_back(st
     await until(lambda: _is(stack, store.BackendState.IN_SERVICE))
     await vm.see(**{"10.1.1.1": document.InstanceState.OUT_OF_SERVICE})
     await until(lambda: _is(stack, store.BackendState.OUT_OF_SERVICE))
+    problem = document.ListenerProblem(80, "port is in use by another process")
+    await vm.have(problem)
+    await until(lambda: _has(stack, problem))
+    await vm.have()
+    await until(lambda: _has(stack))
     assert (await stack.lb()).generation == generation
+
+
+async def _has(stack: Stack, *problems: document.ListenerProblem) -> bool:
+    return (await stack.lb()).vms[0].problems == problems
 
 
 async def test_zones_are_enabled_and_disabled(stack: Stack) -> None:

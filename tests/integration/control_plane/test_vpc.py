@@ -52,7 +52,7 @@ async def create(stack: Stack) -> Outcome:
             )
         )
     execution = await stack.start_creation(lb)
-    return await stack.client.result(workflows.CREATE_LOAD_BALANCER, execution, deadline_s=20)
+    return await stack.client.result(workflows.CREATE_LOAD_BALANCER, execution, deadline_s=40)
 
 
 async def groups(stack: Stack) -> dict[str, Any]:

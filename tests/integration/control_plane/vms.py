@@ -17,6 +17,7 @@ from elbflow.contract.document import (
     HealthReport,
     InstanceHealth,
     InstanceState,
+    ListenerProblem,
     LoadBalancerDocument,
     MetricsReport,
 )
@@ -36,6 +37,7 @@ class Vm:
     def __init__(self, clock: clocks.Clock) -> None:
         self.applied: list[LoadBalancerDocument] = []
         self.health: dict[str, InstanceState] = {}
+        self.problems: tuple[ListenerProblem, ...] = ()
         self.broken = False
         self.before_applying: Callable[[], Awaitable[None]] = _nothing
         self.is_used = True
@@ -58,6 +60,13 @@ class Vm:
         registry.bind(vm_activities.get_cloudwatch_metrics, self._metrics)
         return registry
 
+    async def have(self, *problems: ListenerProblem) -> None:
+        """The VM's listeners have these problems."""
+        async with self._changed:
+            self.problems = problems
+            self._version += 1
+            self._changed.notify_all()
+
     async def see(self, **states: InstanceState) -> None:
         """The VM's probes find these states."""
         async with self._changed:
@@ -73,12 +82,12 @@ class Vm:
         if self.broken:
             raise ConnectionError("HAProxy is gone")
         self.applied.append(document)
-        return Applied(document.generation, document.content_hash())
+        return Applied(document.generation, document.content_hash(), self.problems)
 
     async def _status(self, known_digest: str) -> HealthReport:
         await self._first(self._news(known_digest), self._clock.sleep(LONGEST_SILENCE_S))
         health = tuple(InstanceHealth(one, state) for one, state in self.health.items())
-        return HealthReport(self._digest(), health)
+        return HealthReport(self._digest(), health, self.problems)
 
     async def _news(self, known: str) -> None:
         async with self._changed:

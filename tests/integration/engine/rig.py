@@ -99,7 +99,7 @@ class Wire:
     async def eventually_parked(self, count: int, *, kind: str = "decision", metrics: str) -> None:
         """Wait until the engine itself counts ``count`` parked polls of ``kind``."""
         wanted = f'swfd_parked_polls{{domain="{DOMAIN}",kind="{kind}"}} {float(count)}'
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while wanted not in await self.metrics(metrics):
                 await asyncio.sleep(0.01)
 
@@ -151,7 +151,7 @@ class EngineProcess:
     async def serving(self) -> None:
         started = asyncio.create_task(self._serving.wait())
         ended = asyncio.create_task(self.process.wait())
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(45):
             await asyncio.wait({started, ended}, return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
         started.cancel()

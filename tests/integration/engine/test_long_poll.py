@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import prometheus_client
 import pytest
+from tests import stopwatch
 from tests.integration.engine import rig
 
 from elbflow_engine import core, embedded
@@ -31,7 +32,7 @@ class Engine:
         return self.value("swfd_polls_total", result=result)
 
     async def parked(self, count: int, kind: str = "decision") -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self.value("swfd_parked_polls", domain=rig.DOMAIN, kind=kind) != count:
                 await asyncio.sleep(0.005)
 
@@ -67,16 +68,18 @@ async def test_an_empty_answer_comes_at_the_end_of_the_hold_and_not_earlier(
         wire = rig.Wire(session, url)
         await wire.prepare()
         began = time.monotonic()
-        answers = await asyncio.gather(
-            wire.send("PollForDecisionTask", {"domain": rig.DOMAIN, "taskList": rig.LIST}),
-            wire.send("PollForActivityTask", {"domain": rig.DOMAIN, "taskList": rig.LIST}),
-        )
+        with stopwatch.running() as watch:
+            answers = await asyncio.gather(
+                wire.send("PollForDecisionTask", {"domain": rig.DOMAIN, "taskList": rig.LIST}),
+                wire.send("PollForActivityTask", {"domain": rig.DOMAIN, "taskList": rig.LIST}),
+            )
+            assert watch.seconds() < hold_s * 1.02 + 0.3
         took = time.monotonic() - began
     assert [answer.body for answer in answers] == [
         b'{"previousStartedEventId":0,"startedEventId":0}',
         b'{"startedEventId":0}',
     ]
-    assert hold_s * 0.98 <= took < hold_s * 1.02 + 0.3
+    assert hold_s * 0.98 <= took
     assert registry.get_sample_value("swfd_polls_total", {"result": "empty_full"}) == 2
     served_s = registry.get_sample_value("swfd_request_seconds_sum", {"op": "PollForDecisionTask"})
     assert served_s is not None
@@ -132,10 +135,10 @@ async def test_a_client_killed_while_parked_leaves_the_task_to_the_next(engine: 
     writer.close()
     await engine.parked(1)
     assert engine.ended("disconnect") == 1
-    began = time.monotonic()
-    run_id = await engine.wire.start("w")
-    task = await second
-    assert time.monotonic() - began < 0.2
+    with stopwatch.running() as watch:
+        run_id = await engine.wire.start("w")
+        task = await second
+        assert watch.seconds() < 0.2
     assert task["startedEventId"] == 3
     assert [event["eventType"] for event in await engine.wire.history("w", run_id)].count("DecisionTaskStarted") == 1
 
@@ -177,8 +180,8 @@ async def test_a_hundred_clients_vanish_at_once(engine: Engine) -> None:
     for poll in polls:
         poll.cancel()
     await asyncio.gather(*polls, return_exceptions=True)
-    began = time.monotonic()
-    while engine.value("swfd_parked_polls", domain=rig.DOMAIN, kind="activity"):
-        assert time.monotonic() - began < 0.5
-        await asyncio.sleep(0.01)
+    with stopwatch.running() as watch:
+        while engine.value("swfd_parked_polls", domain=rig.DOMAIN, kind="activity"):
+            assert watch.seconds() < 0.5
+            await asyncio.sleep(0.01)
     assert engine.ended("disconnect") == 100

@@ -12,8 +12,9 @@ from elbflow.service import lifecycle
 
 
 async def drains(process: service.Process) -> None:
+    """Until nobody wants to look any more."""
     await process.stopping.wait()
-    await asyncio.sleep(0.3)
+    await asyncio.to_thread(sys.stdin.read)
 
 
 async def waits_for_abort(process: service.Process) -> None:

@@ -28,8 +28,8 @@ class Running:
     url: str
 
     async def ends(self) -> tuple[int, list[dict[str, Any]]]:
-        """The exit code and all log lines."""
-        _, errors = await asyncio.wait_for(self.child.communicate(), ANSWER_S)
+        """The exit code and all log lines; its input is closed."""
+        _, errors = await asyncio.wait_for(self.child.communicate(b""), ANSWER_S)
         assert self.child.returncode is not None
         return self.child.returncode, [json.loads(line) for line in errors.splitlines()]
 
@@ -46,6 +46,7 @@ async def start() -> AsyncIterator[Start]:
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, str(PROGRAM), behaviour, str(needed_files)),
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **variables},
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

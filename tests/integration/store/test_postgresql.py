@@ -184,7 +184,7 @@ async def test_reports_of_vms_count_on_beyond_2038(db: store.Store, make: Maker,
     async with db.transaction() as tx:
         lb = await tx.load_balancers.create(make())
         await tx.vms.save(lb.id, vm("vm-1"))
-        await tx.vms.set_metrics_sequence("vm-1", 2**31)
+        assert await tx.vms.note_metrics("vm-1", 2**31, None)
         (kept,) = (await tx.load_balancers.get(lb.key)).vms
     assert kept.metrics_sequence == 2**31
 

@@ -75,7 +75,7 @@ class Responder:
         return ok({"startedEventId": 0})
 
     async def until_parked(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.parked != count:
                 await asyncio.sleep(0.01)
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import pytest
@@ -26,11 +26,11 @@ QUICK = swf.RetryPlan(attempts=5, base_s=0.005)
 
 
 @pytest.fixture
-def nowhere() -> str:
-    """A URL that accepts no connection."""
+def nowhere() -> Iterator[str]:
+    """A URL that accepts no connection, and that nobody else gets."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{unused.getsockname()[1]}"
+        yield f"http://127.0.0.1:{unused.getsockname()[1]}"
 
 
 @pytest.fixture

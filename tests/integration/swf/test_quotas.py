@@ -104,15 +104,25 @@ async def test_answers_and_heartbeats_pass_while_starts_wait(engine: str) -> Non
         await asyncio.gather(*storm, return_exceptions=True)
 
 
+async def watched(registry: CollectorRegistry, rates: list[float]) -> None:
+    """Write down every rate of starts."""
+    while True:
+        rate = registry.get_sample_value("swf_quota_rate", {"api": "StartWorkflowExecution"})
+        if rate is not None:
+            rates.append(rate)
+        await asyncio.sleep(0.01)
+
+
 async def test_who_does_not_know_the_quota_finds_its_rate(engine: str) -> None:
     """50 a second are believed to be allowed, 10 are: throttled calls are tried again, at half the rate."""
     registry = CollectorRegistry()
     settings = swf.ClientSettings(endpoint_url=engine, quotas=swf.QuotaSettings())
     async with swf.Client.open(settings, registry=registry) as client:
         await prepare(client)
+        rates: list[float] = []
+        watching = asyncio.create_task(watched(registry, rates))
         await start(client, 110)
+        watching.cancel()
         assert len(await client.list_open_workflow_executions(DOMAIN)) == 110
-    rate = registry.get_sample_value("swf_quota_rate", {"api": "StartWorkflowExecution"})
-    assert rate is not None
-    assert rate <= 25.0
+    assert min(rates) <= 25.0  # it rises again while a slow machine asks for less
     assert registry.get_sample_value("swf_throttled_total", {"api": "StartWorkflowExecution"})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.property.agent.strategies import HOSTILE, hostile_documents
 
 from elbflow.contract import document
-from elbflow_agent.haproxy import cookies, desync, logs, model, place, plan, render, safe
+from elbflow_agent.haproxy import cookies, desync, forwarded, logs, model, place, plan, render, safe
 
 WHERE = place.Place(Path("/run/elbflow/vm"))
 LIMITS = place.Limits(1000, 60)
@@ -23,31 +23,44 @@ FIXED |= {
     re.sub(r"\d+s?$", "N", f"    {line}")
     for mode in ("http", "tcp")
     for logging in logs.Logging
-    for line in (*logs.frontend_lines(mode, logging), *logs.global_lines(logging))
+    for lines in (
+        logs.frontend_lines(mode, logging),
+        logs.answer_lines(logging, desync.IS_ODD),
+        logs.seldom_lines(logging),
+    )
+    for line in (*lines, *logs.global_lines(logging))
 }
 FIXED |= {f"    {line}" for mode in model.Desync for line in desync.frontend_lines(mode)}
+FIXED |= {f"    {line}" for line in forwarded.beginning()}
 FORMS = re.compile(
     r"""\ {4}description\ [0-9a-f]{24}
     |frontend\ fe-\d+\ from\ d-(http|tcp)
     |backend\ be-\d+\ from\ d-(http|tcp)
     |\ {4}bind\ 127\.0\.0\.1:\d+
     |\ {4}tcp-request\ connection\ reject\ if\ \{\ src\ 127\.0\.0\.1\ \}
-    |\ {4}http-request\ (add|set)-header\ X-Forwarded-(For|Proto|Port)\ [^\n]*
+    |\ {4}http-request\ allow\ if(\ !\{\ capture\.req\.hdr\([0-4]\)\ -m\ found\ \})+
     |\ {4}default_backend\ be-\d+
     |\ {4}balance\ (leastconn|roundrobin)
-    |\ {4}cookie\ AWSELB\ insert\ indirect\ nocache\ httponly\ dynamic(\ maxlife\ \d+s)?
+    |\ {4}cookie\ AWSELB\ insert\ indirect\ httponly(\ attr\ Max-Age=\d+)?\ dynamic(\ maxlife\ \d+s)?
     |\ {4}dynamic-cookie-key\ [0-9a-f]{32}
-    |\ {4}http-after-response\ set-header\ Cache-Control\ 'no-cache="set-cookie"'\ if\ [^\n]*
-    |\ {4}\#\ server\ options:\ (none|(ssl\ verify\ none\ ?)?(send-proxy)?)
-    |\ {4}server\ [A-Za-z0-9][A-Za-z0-9_-]{0,63}\ (\d+\.){3}\d+:\d+(\ ssl\ verify\ none)?(\ send-proxy)?(\ disabled)?
-    """,
+    |\ {4}http-after-response\ add-header\ Cache-Control\ 'no-cache="set-cookie"'\ if\ [^\n]*
+    |\ {4}\#\ server\ options:\ (none|(SSL\ ?)?(send-proxy)?)
+    |\ {4}server\ [A-Za-z0-9][A-Za-z0-9_-]{0,63}\ (\d+\.){3}\d+:\d+(\ SSL)?(\ send-proxy)?(\ disabled)?
+    """.replace("SSL", r"ssl\ verify\ none\ ssl-min-ver\ TLSv1\.0\ ciphers\ DEFAULT:@SECLEVEL=0"),
     re.VERBOSE,
 )
 RULE_LINES = {
-    "    http-request set-header X-Forwarded-For "
-    "\"%[req.fhdr(X-Forwarded-For,-3),concat(', ')]%[req.fhdr(X-Forwarded-For,-2),concat(', ')]"
-    "%[req.fhdr(X-Forwarded-For,-1),concat(', ')]%[src]\"",
-    "    http-request set-header X-Forwarded-Proto http",
+    '    http-request add-header X-Forwarded-For "%[var(sess.elb_client)]'
+    r'\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: N"',
+    *(
+        f"    http-request set-var(txn.elb_for) \"req.fhdr(X-Forwarded-For,-{at}),concat(', ',txn.elb_for)\""
+        for at in (2, 3, 4)
+    ),
+    "    http-request set-var(txn.elb_for) var(sess.elb_client)",
+    '    http-request set-header X-Forwarded-For "%[var(txn.elb_for)]'
+    r'\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: N"',
+    "    http-request del-header X-Forwarded-Proto",
+    "    http-request del-header X-Forwarded-Port",
 }
 
 
@@ -68,10 +81,11 @@ def test_every_line_has_a_known_form(wanted: document.LoadBalancerDocument, rota
     text = render.render(result.model, WHERE, LIMITS)
     assert text.isascii()
     for line in text.split("\n"):
-        known = re.sub(r"\d+s?$", "N", line) in FIXED
+        rule = re.sub(r'Port: \d+"$', 'Port: N"', line)
+        known = re.sub(r"\d+s?$", "N", line) in FIXED or line in FIXED or rule in RULE_LINES
         assert known or FORMS.fullmatch(line) or FOLLOWED.fullmatch(line), line
-        if "X-Forwarded-For" in line or "X-Forwarded-Proto" in line:
-            assert line in RULE_LINES
+        if "header X-Forwarded-" in line and "capture" not in line:
+            assert rule in RULE_LINES
     assert len(result.model.listeners) + len(result.problems) == len(wanted.listeners)
 
 

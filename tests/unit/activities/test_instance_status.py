@@ -102,3 +102,33 @@ async def test_losing_the_last_healthy_instance_of_a_zone_gives_it_those_of_othe
 async def test_a_deleted_load_balancer_ends_the_poll(world: World) -> None:
     with pytest.raises(store.LoadBalancerMissing):
         await world.do(activities.update_instance_status, KEY, "i-x", document.HealthReport("d"))
+
+
+async def test_problems_of_listeners_are_as_reported_last(world: World) -> None:
+    await world.create_active("a")
+    await world.start_continuous()
+    (vm,) = (await world.lb()).vms
+    problem = document.ListenerProblem(443, "certificate c has not been fetched yet")
+
+    async def after(problems: tuple[document.ListenerProblem, ...] | None) -> tuple[document.ListenerProblem, ...]:
+        said = document.HealthReport("d", problems=problems)
+        await world.do(activities.update_instance_status, KEY, vm.instance_id, said)
+        return (await world.lb()).vms[0].problems
+
+    assert await after((problem,)) == (problem,)
+    assert await after(None) == (problem,)  # an agent of an earlier build says nothing of them
+    assert await after(()) == ()
+    assert await world.signals(names.update_workflow_id(KEY)) == []
+
+
+async def test_a_proof_that_contradicts_what_was_reported_has_the_vm_asked(world: World) -> None:
+    """The problem may have ended between the proof and its way here."""
+    await world.create_active("a")
+    await world.start_continuous()
+    (vm,) = (await world.lb()).vms
+    proof = document.Applied(5, "five", (document.ListenerProblem(443, "port is in use by another process"),))
+
+    await world.do(activities.record_applied, KEY, vm.instance_id, proof)
+    await world.do(activities.record_applied, KEY, vm.instance_id, proof)
+
+    assert await world.signals(names.instance_status_workflow_id(KEY)) == [None]

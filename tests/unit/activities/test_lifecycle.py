@@ -311,6 +311,14 @@ async def test_the_access_log_permission_follows_the_stored_attributes(world: Wo
     assert names.ACCESS_LOG_POLICY not in (await world.resources("role"))[ROLE]["policies"]
 
 
+async def test_a_bucket_named_by_a_star_is_no_permission_for_all_buckets(world: World) -> None:
+    await world.create_active("a")
+    wanted = document.Attributes(access_log_enabled=True, access_log_bucket="*", access_log_prefix="e?")
+    await world.do(activities.access_log_policy_setup, KEY, wanted)
+    statement = (await world.resources("role"))[ROLE]["policies"][names.ACCESS_LOG_POLICY]
+    assert statement["Resource"] == "arn:aws:s3:::${*}/e${?}/*"
+
+
 async def test_enabling_access_logs_leaves_a_test_object(world: World, tmp_path: Path) -> None:
     await world.create_active("a")
     env = replace(world.env, objects=objects.DirectoryObjects(tmp_path / "buckets"))

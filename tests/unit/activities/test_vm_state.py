@@ -147,8 +147,8 @@ def test_counters_become_statistic_sets() -> None:
     assert whole == [
         base.Datum("Latency", whole[0].dimensions, "Seconds", 60.0, 1.0, 0.05, 0.05, 0.05),
         base.Datum("RequestCount", whole[0].dimensions, "Count", 60.0, 10.0, 10.0, 1.0, 1.0),
-        base.Datum("HTTPCode_ELB_5XX", whole[0].dimensions, "Count", 60.0, 1.0, 1.0, 0.0, 0.0),
-        base.Datum("HTTPCode_Backend_2XX", whole[0].dimensions, "Count", 60.0, 9.0, 9.0, 0.0, 0.0),
+        base.Datum("HTTPCode_ELB_5XX", whole[0].dimensions, "Count", 60.0, 1.0, 1.0, 1.0, 1.0),
+        base.Datum("HTTPCode_Backend_2XX", whole[0].dimensions, "Count", 60.0, 9.0, 9.0, 1.0, 1.0),
     ]
     assert {datum.dimensions for datum in data} == {
         (("LoadBalancerName", "web"), ("AvailabilityZone", "a")),
@@ -279,7 +279,7 @@ async def test_a_vm_counts_as_heard_even_when_publishing_fails(world: World, mon
     async def unavailable(*_: object) -> None:
         raise base.CloudUnavailable("no CloudWatch")
 
-    monkeypatch.setattr(type(world.env.cloud), "put_metrics", unavailable)
+    monkeypatch.setattr(type(world.env.cloud), "put_vm_metrics", unavailable)
     report = activities.VmMetrics(vm.instance_id, counters(RequestCount=4.0))
     with pytest.raises(base.CloudUnavailable):
         await world.do(activities.put_cloudwatch_metrics, KEY, (report,))

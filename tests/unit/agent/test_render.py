@@ -33,10 +33,10 @@ def test_an_http_listener() -> None:
         "balance leastconn",
         "server i-1 10.0.0.1:8000",
         "server i-2 10.0.0.2:8000 disabled",
-        "http-request set-header X-Forwarded-Proto http",
-        "http-request set-header X-Forwarded-Port 80",
+        'http-request add-header X-Forwarded-For "%[var(sess.elb_client)]'
+        r'\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80"',
         "option idle-close-on-response",
-        "hard-stop-after 60s",
+        "hard-stop-after 4060s",
         "maxconn 1000",
     ):
         assert expected in lines
@@ -44,7 +44,8 @@ def test_an_http_listener() -> None:
 
 def test_a_tcp_listener_has_no_http_rules() -> None:
     lines = rendered(model.Listener(81, model.Mode.TCP, tls_to_servers=True, proxy_protocol=True, servers=SERVERS))
-    assert "server i-1 10.0.0.1:8000 ssl verify none send-proxy" in lines
+    options = "ssl verify none ssl-min-ver TLSv1.0 ciphers DEFAULT:@SECLEVEL=0 send-proxy"
+    assert f"server i-1 10.0.0.1:8000 {options}" in lines
     assert "balance roundrobin" in lines
     assert not [line for line in lines if "X-Forwarded" in line]
 
@@ -59,10 +60,10 @@ def test_timeouts_follow_the_idle_timeout() -> None:
 
 def test_sticky_back_ends() -> None:
     session = rendered(replace(HTTP, stickiness=model.Stickiness("ab" * 16)))
-    assert "cookie AWSELB insert indirect nocache httponly dynamic" in session
+    assert "cookie AWSELB insert indirect httponly dynamic" in session
     assert f"dynamic-cookie-key {'ab' * 16}" in session
     timed = rendered(replace(HTTP, stickiness=model.Stickiness("ab" * 16, 30)))
-    assert "cookie AWSELB insert indirect nocache httponly dynamic maxlife 30s" in timed
+    assert "cookie AWSELB insert indirect httponly attr Max-Age=30 dynamic maxlife 30s" in timed
 
 
 def test_only_servers_leave_the_tag_alone() -> None:

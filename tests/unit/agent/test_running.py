@@ -20,10 +20,10 @@ srv_agent_port
 PROCESSES = """#<PID>          <type>          <reloads>       <uptime>        <version>
 9562            master          2 [failed: 1]   0d00h00m01s     2.6.12-1+deb12u4
 # workers
-9693            worker          0               0d00h00m00s     2.6.12-1+deb12u4
+9693            worker          0               0d00h00m07s     2.6.12-1+deb12u4
 # old workers
-9563            worker          2               0d00h00m20s     2.6.12-1+deb12u4
-9601            worker          1               0d00h00m10s     2.6.12-1+deb12u4
+9563            worker          2               0d01h02m15s     2.6.12-1+deb12u4
+9601            worker          1               0d01h02m05s     2.6.12-1+deb12u4
 # programs
 
 """
@@ -49,6 +49,8 @@ def test_servers_in_every_admin_state() -> None:
 
 
 def test_processes() -> None:
-    assert running.parse_processes(PROCESSES) == running.Processes(9562, 9693, (9563, 9601), 2, 1)
+    assert running.parse_processes(PROCESSES) == running.Processes(
+        *(9562, 9693, (9601, 9563), 2, 1), {9601: 7, 9563: 3725}
+    )
     with pytest.raises(running.Unreadable):
         running.parse_processes("")

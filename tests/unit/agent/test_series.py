@@ -8,7 +8,7 @@ import prometheus_client
 
 from elbflow.contract import document
 from elbflow_agent import series
-from elbflow_agent.haproxy import logs, model, samples, stats
+from elbflow_agent.haproxy import logs, samples, stats
 from elbflow_agent.servo import Ledger
 
 WEB, SHOP = document.LoadBalancerKey("000000000001", "web"), document.LoadBalancerKey("000000000002", "shop")
@@ -49,7 +49,7 @@ def test_vms_of_a_load_balancer_are_added_up_and_never_shrink() -> None:
 
 
 def line(kind: str = "H", connect_ms: int = 1, response_ms: int = 1, queue: int = 0) -> logs.Short:
-    return logs.Short(kind, connect_ms, response_ms, 200, "--", 0, queue)
+    return logs.Short(kind, connect_ms, response_ms, 200, "--", 0, queue, "fe-80" if kind == "H" else "fe-81")
 
 
 def test_latencies_are_those_of_answers_and_of_connections() -> None:
@@ -62,7 +62,7 @@ def test_latencies_are_those_of_answers_and_of_connections() -> None:
         line("T", connect_ms=-1, response_ms=-1),
     ):
         counted.add(each)
-    assert counted.means() == {model.Mode.HTTP: 30.0, model.Mode.TCP: 3.0}
+    assert counted.means() == {80: 30.0, 81: 3.0}
     assert counted.take_extremes() == {"LatencyMin": 3, "LatencyMax": 40, "SurgeQueueLength": 4}
     assert counted.take_extremes() == {}
 
@@ -70,7 +70,7 @@ def test_latencies_are_those_of_answers_and_of_connections() -> None:
 def test_sampled_latencies_stand_for_all_requests() -> None:
     counters = stats.Counters()
     counters.samples.add(line(response_ms=8))
-    rows = f"{HEADER}\nbe-80,i-1,0,0,4,0,4,0,500,0,http,\nbe-81,i-1,0,0,2,0,,,0,7,tcp,\n"
+    rows = f"{HEADER}\nbe-80,i-1,0,0,4,0,4,0,500,0,http,\nbe-81,i-1,0,0,2,0,,,0,7,tcp,\n"  # nothing of port 81
     counters.observe(1, stats.parse(rows))
     assert counters.totals["Latency"] == 4 * 8 + 2 * 7, "without a sample HAProxy's own mean will do"
     counters.keep_workers(frozenset({1}))

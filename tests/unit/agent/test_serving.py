@@ -9,6 +9,7 @@ from typing import Any
 
 import prometheus_client
 import pytest
+from tests import stopwatch
 
 from elbflow import clock, flow, polling, swf
 from elbflow.polling.testing import Reply, ScriptedPolls
@@ -80,7 +81,7 @@ async def test_a_vm_that_leaves_does_not_wait_for_swf(workers: Workers, service:
     serving = asyncio.create_task(workers.serve("i-1", leaving))
     await asyncio.sleep(0.05)
     leaving.set()
-    async with asyncio.timeout(0.1):
+    async with stopwatch.within(0.1):
         await serving
     assert len(service.faults) == 99
 
@@ -94,7 +95,7 @@ async def test_a_vm_that_leaves_does_not_wait_for_a_call_that_swf_does_not_answe
     await asyncio.sleep(0.05)
     assert not serving.done()
     leaving.set()
-    async with asyncio.timeout(1):
+    async with stopwatch.within(1):
         await serving
     assert told == []
     assert workers.scheduler.statistics().lanes == ()

@@ -109,6 +109,7 @@ def test_possible_policies_are_kept_as_given(type_name: str, given: list[tuple[s
         ("AppCookieStickinessPolicyType", [("CookieName", "")], "must be given"),
         ("AppCookieStickinessPolicyType", [("CookieName", "a;b")], "CookieName must consist of"),
         ("AppCookieStickinessPolicyType", [("CookieName", "a\n")], "CookieName must consist of"),
+        ("AppCookieStickinessPolicyType", [("CookieName", "AWSELB")], "cannot be AWSELB"),
         ("AppCookieStickinessPolicyType", [("CookieName", "a"), ("CookieName", "b")], "only once"),
         ("AppCookieStickinessPolicyType", [("Cookie", "a")], "has no attribute 'Cookie'"),
         ("AppCookieStickinessPolicyType", [("", "a")], "has no attribute ''"),

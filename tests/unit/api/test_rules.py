@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from elbflow import store
 from elbflow.contract import document
 from elbflow_api import query
-from elbflow_api.rules import health_check, instances, listeners, naming, tags, zones
+from elbflow_api.rules import health_check, health_states, instances, listener_problems, listeners, naming, tags, zones
 
 
 def code_of(caught: pytest.ExceptionInfo[query.Fault]) -> tuple[str, int]:
@@ -212,3 +215,42 @@ def test_zones() -> None:
     assert zones.read(["b", "a", "b"], ("a", "b")) == ("b", "a")
     with pytest.raises(query.Fault, match="Invalid Availability Zone: c"):
         zones.read(["a", "c"], ("a", "b"))
+
+
+def test_an_instance_hears_of_the_listeners_of_its_zones_vms() -> None:
+    key = document.LoadBalancerKey("123456789012", "web")
+    expired = document.ListenerProblem(443, "certificate c has expired", is_served=True)
+    missing = document.ListenerProblem(444, "certificate d has not been fetched yet")
+    tcp = document.Protocol.TCP
+    lb = store.LoadBalancer(
+        *(1, key, "dns", "internet-facing", store.LoadBalancerState.ACTIVE, 1, 0.0),
+        listeners=tuple(document.Listener(tcp, port, tcp, port) for port in (443, 444)),
+        zones=tuple(store.Zone(name, store.ZoneState.IN_SERVICE, None) for name in "ab"),
+        vms=tuple(
+            store.Vm(name, name[0], "127.0.0.1", state, 0.0, problems=problems)
+            for name, state, problems in (
+                ("a-1", store.VmState.IN_SERVICE, (expired, missing, document.ListenerProblem(9, "gone"))),
+                ("a-2", store.VmState.IN_SERVICE, (expired,)),
+                ("b-1", store.VmState.IN_SERVICE, ()),
+                ("b-2", store.VmState.RETIRED, (missing,)),
+            )
+        ),
+    )
+    said = (
+        "Listener 443: certificate c has expired. Listener 444 is not served: certificate d has not been fetched yet."
+    )
+    here, there, anywhere = (
+        store.Backend(f"i-{zone}", "10.0.0.1", zone, store.BackendState.IN_SERVICE, "N/A", "N/A", 0.0)
+        for zone in ("a", "b", None)
+    )
+    assert listener_problems.concerning(lb, here) == said
+    assert listener_problems.concerning(lb, there) == ""
+    assert listener_problems.concerning(lb, anywhere) == said
+    crossing = replace(lb, attributes=document.Attributes(cross_zone=True))
+    assert listener_problems.concerning(crossing, there) == said
+    assert listener_problems.of_listener(443, (expired, missing, expired)) == [said.split(" Listener 444")[0]]
+    long = replace(lb, vms=(replace(lb.vms[0], problems=(replace(missing, reason="x" * 5000),)),))
+    assert len(listener_problems.concerning(long, here)) == 1000
+    state = health_states.of(here, said, original=False)
+    assert (state.state, state.reason_code, state.description) == (here.state, "N/A", said)
+    assert health_states.of(here, original=False).description == "N/A"

@@ -209,6 +209,7 @@ def test_a_health_report_of_all_instances_fits_one_payload() -> None:
                 )
                 for _ in range(count)
             ),
+            tuple(document.ListenerProblem(port, text(rng, 16)) for port in range(1, LISTENERS + 1)),
         )
         assert len(vm_activities.get_instance_status.encode_result(report)) <= 32_768
         given_on = activities.update_instance_status.encode_arguments(KEY, f"i-{'v' * 40}", report)

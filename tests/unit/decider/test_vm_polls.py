@@ -243,6 +243,18 @@ def test_reports_are_published_then_acknowledged(fakes: Fakes) -> None:
     assert fakes.times(activities.lookup_vms) == 1
 
 
+def test_what_was_published_is_acknowledged_and_not_what_was_given(fakes: Fakes) -> None:
+    """The report overlapped with one of another run, and was dropped."""
+    counts = Counts()
+    fakes.on(vm_activities.get_cloudwatch_metrics, counts)
+    fakes.on(activities.put_cloudwatch_metrics, lambda key, metrics: (40 + metrics[0].report.sequence,))
+    run = fakes.run(PutCloudWatchMetric, REQUEST)
+
+    run.run(until=lambda: len(counts.acknowledged) == 3)
+
+    assert counts.acknowledged == [0, 41, 42]
+
+
 def test_it_goes_on_where_the_last_run_published(fakes: Fakes) -> None:
     counts = Counts()
     fakes.on(vm_activities.get_cloudwatch_metrics, counts)

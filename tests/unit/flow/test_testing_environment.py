@@ -13,7 +13,7 @@ import pytest
 
 from elbflow import errors, flow, swf
 from elbflow.flow import testing
-from elbflow.flow.replay import Report
+from elbflow.flow.replaying import Report
 from elbflow_engine import histories
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import resource
+import subprocess
+import sys
 
 import pytest
 
@@ -26,6 +28,25 @@ def test_a_hard_limit_below_the_need_is_refused_with_both_numbers() -> None:
     assert (caught.value.needed, caught.value.available) == (5000, 4096)
     assert "5000" in str(caught.value)
     assert "4096" in str(caught.value)
+
+
+def test_a_crash_leaves_no_memory_image_unless_somebody_allows_it_again() -> None:
+    """Neither of the process nor of what it starts: keys are in it."""
+    code = """
+import resource
+from elbflow.service import limits
+hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+limits.forbid_cores()
+print(resource.getrlimit(resource.RLIMIT_CORE))
+"""
+    shown = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout.strip() == f"(0, {resource.getrlimit(resource.RLIMIT_CORE)[1]})"
 
 
 UNLIMITED = resource.RLIM_INFINITY

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from elbflow.service import policies
+from elbflow.service import policies, policy_conditions
 
 WEB = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/web"
 OTHER = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/other"
@@ -78,6 +78,17 @@ def test_actions(pattern: Any, matches: bool | None) -> None:
 def test_resources(pattern: Any, matches: bool) -> None:
     assert decide(statement(Resource=pattern)) is (ALLOWED if matches else NOT_ALLOWED)
     assert decide(without("Resource", NotResource=pattern)) is (NOT_ALLOWED if matches else ALLOWED)
+
+
+def test_wildcards_that_are_meant_as_they_are() -> None:
+    """As of a certificate whose owner chose a path of stars: its VM's role must not have the others as well."""
+    prefix = "arn:aws:iam::123456789012:server-certificate/"
+    for name, other in (("*/web", "shop/web"), ("?/web", "s/web"), ("a$b/w*b", "a$b/web"), ("${*}/w", "*/w")):
+        only = statement(Resource=policy_conditions.literal(prefix + name))
+        assert decide(only, action="iam:DownloadServerCertificate", resource=prefix + name) is ALLOWED
+        assert decide(only, action="iam:DownloadServerCertificate", resource=prefix + other) is NOT_ALLOWED
+    with pytest.raises(policies.MalformedPolicy, match="Variables"):
+        read(statement(Resource=prefix + "${*}${aws:username}"))
 
 
 def test_certificates_are_told_apart_by_case() -> None:

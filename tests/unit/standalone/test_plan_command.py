@@ -128,11 +128,14 @@ def test_hypothetical_changes_are_in_the_documents(run: Run) -> None:
 
 
 def test_a_listener_on_a_used_port_is_changed_and_keeps_its_policies(run: Run) -> None:
+    arn = "arn:aws:iam::000000000001:server-certificate/new"
     run("--listener", "HTTP:80:HTTP:8001")
     run("--without-listener", "80")
+    run("--listener", f"https:80:http:8001:{arn}")
     assert [asked.listeners for _, _, asked in Agent.asked[::2]] == [
         (document.Listener(HTTP, 80, HTTP, 8001, None, ("sticky",)),),
         (),
+        (document.Listener(document.Protocol.HTTPS, 80, HTTP, 8001, arn, ("sticky",)),),
     ]
 
 
@@ -143,13 +146,17 @@ def test_steps_and_reasons_are_shown(run: Run) -> None:
             {"means": "reload", "port": 80, "what": "i-new joins at 10.0.0.9:8000"},
         ],
         "why": ["idle timeout 60 s becomes 90 s"],
-        "problems": [{"port": 81, "reason": "port is in use by another process"}],
+        "problems": [
+            {"port": 81, "reason": "port is in use by another process"},
+            {"port": 82, "reason": "certificate c is fetched then", "is_served": True},
+        ],
     }
     Agent.answer = json.dumps(answer).encode()
     said = run("--idle-timeout", "90")
     assert "i-vm-local-1a at 127.1.0.1 in local-1a: needs a reload: idle timeout 60 s becomes 90 s" in said
     assert "i-new joins at 10.0.0.9:8000" in said
     assert "problem on port 81: port is in use by another process" in said
+    assert "remark on port 82: certificate c is fetched then" in said
     told = json.loads(run("--json"))
     assert [one["instance_id"] for one in told] == ["i-vm-local-1a", "i-vm-local-1b"]
     assert told[0]["why"] == answer["why"]

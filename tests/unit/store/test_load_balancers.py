@@ -147,7 +147,7 @@ async def test_a_list_holds_what_lists_show(db: store.Store, make: Maker, backen
         assert await tx.load_balancers.listing("210987654321", **chosen) == []  # type: ignore[arg-type]
     assert [one.lb for one in listed] == [replace(lb, backends=(), vms=()) for lb in whole]
     assert [one.instance_ids for one in listed] == [("i-b2", "i-b1"), ("i-c2", "i-c1")]
-    assert len(seen) == 6
+    assert len(seen) == 7
 
 
 async def test_changes(db: store.Store, make: Maker) -> None:
@@ -213,3 +213,21 @@ async def test_the_slowest_vm_counts_as_applied(db: store.Store, make: Maker, vm
     assert found.applied_generation == 3
     assert found.vms[0].applied_generation == 5
     assert found.vms[0].problems == (document.ListenerProblem(80, "in use"),)
+
+
+async def test_lists_say_what_vms_that_serve_last_said_of_listeners(db: store.Store, make: Maker, vm: VmMaker) -> None:
+    one, two = document.ListenerProblem(80, "in use"), document.ListenerProblem(443, "expired", is_served=True)
+    async with db.transaction() as tx:
+        lb = await tx.load_balancers.create(make())
+        for name, state in (("vm-1", store.VmState.IN_SERVICE), ("vm-2", store.VmState.PENDING)):
+            await tx.vms.save(lb.id, vm(name, state=state))
+        await tx.vms.save(lb.id, vm("vm-3", state=store.VmState.RETIRED))
+        for name, problems in (("vm-1", (one, two)), ("vm-2", (two,)), ("vm-3", (one,))):
+            await tx.vms.set_problems(name, problems)
+        (listed,) = await tx.load_balancers.listing(lb.key.account, state=lb.state)
+        found = await tx.load_balancers.get(lb.key)
+        await tx.vms.set_problems("vm-1", ())
+        (later,) = await tx.load_balancers.listing(lb.key.account, state=lb.state)
+    assert listed.problems == (one, two, two)
+    assert [vm.problems for vm in found.vms] == [(one, two), (two,), (one,)]
+    assert later.problems == (two,)

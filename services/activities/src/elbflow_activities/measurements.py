@@ -68,7 +68,7 @@ def _traffic(values: Mapping[str, float], at: float) -> Iterator[base.Datum]:
     for name in _STATUS_CLASSES:
         count = values.get(name, 0.0)
         if count > 0:
-            yield base.Datum(name, (), "Count", at, count, count, 0.0, 0.0)
+            yield base.Datum(name, (), "Count", at, count, count, 1.0, 1.0)
     for name in _EVENTS:
         count = values.get(name, 0.0)
         if count > 0:

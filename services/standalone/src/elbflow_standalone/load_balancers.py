@@ -81,7 +81,8 @@ def addresses(lb: store.LoadBalancer) -> list[dict[str, object]]:
         for vm in lb.vms
         if vm.state is store.VmState.IN_SERVICE and vm.zone in lb.enabled_zones
         for listener in lb.listeners
-        if vm.applied_generation and listener.port not in {problem.port for problem in vm.problems}
+        if vm.applied_generation
+        and listener.port not in {problem.port for problem in vm.problems if not problem.is_served}
     ]
 
 
@@ -107,7 +108,10 @@ def as_json(lb: store.LoadBalancer) -> dict[str, object]:
                 "zone": vm.zone,
                 "state": vm.state.value,
                 "applied_generation": vm.applied_generation,
-                "problems": [{"port": problem.port, "reason": problem.reason} for problem in vm.problems],
+                "problems": [
+                    {"port": problem.port, "reason": problem.reason, "served": problem.is_served}
+                    for problem in vm.problems
+                ],
             }
             for vm in lb.vms
         ],

@@ -65,18 +65,20 @@ def of_load_balancer(where: layout.Layout, lb: store.LoadBalancer, edits: Iterab
     return [_ask(where, vm, documents.of_zone(lb, vm.zone)) for vm in documents.talking_vms(lb)]
 
 
-def listener(protocol: document.Protocol, port: int, instance_protocol: document.Protocol, instance_port: int) -> Edit:
-    """Add a listener, or change the one on its port."""
+def listener(
+    protocol: document.Protocol,
+    port: int,
+    instance_protocol: document.Protocol,
+    instance_port: int,
+    certificate_arn: str | None = None,
+) -> Edit:
+    """Add a listener, or change the one on its port, which keeps its policies, and its certificate without another."""
 
     def edit(lb: store.LoadBalancer) -> store.LoadBalancer:
         known = lb.listener_on(port)
-        added = document.Listener(
-            protocol,
-            port,
-            instance_protocol,
-            instance_port,
-            *((known.certificate_arn, known.policy_names) if known is not None else ()),
-        )
+        arn = certificate_arn or (known.certificate_arn if known is not None else None)
+        policies = known.policy_names if known is not None else ()
+        added = document.Listener(protocol, port, instance_protocol, instance_port, arn, policies)
         others = tuple(each for each in lb.listeners if each.port != port)
         return replace(lb, listeners=(*others, added))
 

@@ -77,8 +77,10 @@ def _host(options: dict[str, Any]) -> int:
     settings = HostSettings(**options)
     token = service.read_secret(settings.agent_token_file)
 
+    from elbflow_agent.host import running as hosting  # the agent of one VM has no use for it
+
     async def serve(process: service.Process) -> None:
-        await running.host(process, settings, token)
+        await hosting.host(process, settings, token)
 
     with files.exclusive(settings.agent_run_dir):
         return service.run(serve, settings, "agent", needed_files=settings.needed_files)
@@ -92,7 +94,13 @@ def _run(options: dict[str, Any]) -> int:
 
     alone = settings.agent_role == "worker"  # it owns no files
     with contextlib.nullcontext() if alone else files.exclusive(settings.agent_run_dir / settings.agent_instance_id):
-        return service.run(serve, settings, "agent", needed_files=settings.needed_files)
+        return service.run(
+            serve,
+            settings,
+            "agent",
+            needed_files=settings.needed_files,
+            loop_factory=asyncio.new_event_loop,  # one VM has few events, and memory counts
+        )
 
 
 def _stop_data_plane(options: dict[str, Any]) -> int:

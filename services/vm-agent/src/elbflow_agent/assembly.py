@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 
 from elbflow import clock, flow, polling, service, swf
 from elbflow.contract import document
@@ -17,11 +17,11 @@ from elbflow_agent.worker import Workers
 def handlers(servo: Servo) -> ipc.Handlers:
     """The servo's three answers."""
 
-    async def health(query: ipc.HealthQuery) -> document.HealthReport:
-        return await servo.health(query.known_digest, query.wait_s)
+    def health(query: ipc.HealthQuery) -> Awaitable[document.HealthReport]:
+        return servo.health(query.known_digest, query.wait_s)
 
-    async def metrics(query: ipc.MetricsQuery) -> document.MetricsReport:
-        return await servo.metrics(query.acknowledge)
+    def metrics(query: ipc.MetricsQuery) -> Awaitable[document.MetricsReport]:
+        return servo.metrics(query.acknowledge)
 
     bound = ipc.Handlers()
     bound.bind(ipc.APPLY, servo.apply)

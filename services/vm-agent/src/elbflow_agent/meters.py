@@ -6,6 +6,8 @@ import prometheus_client
 
 from elbflow_agent import series
 
+DIFFERENCES = ("version", "listener", "server", "address", "state", "certificate", "route", "trust")
+
 
 class Meters:
     """All instruments of one process, registered in ``registry``."""
@@ -18,6 +20,19 @@ class Meters:
         self.starts = prometheus_client.Counter(
             "elbflow_agent_haproxy_start", "HAProxy processes started", registry=where
         )
+        self.old_workers = prometheus_client.Gauge(
+            "elbflow_agent_haproxy_old_workers",
+            "HAProxy workers that were replaced and still have connections",
+            registry=where,
+        )
+        self.old_workers_ended = prometheus_client.Counter(
+            "elbflow_agent_haproxy_old_workers_ended",
+            "Old workers that were ended with connections left, because of their time or of their number",
+            ["reason"],
+            registry=where,
+        )
+        for reason in ("time", "number"):
+            self.old_workers_ended.labels(reason)  # there before it is counted, so that its first increase is seen
         self.runtime_ops = prometheus_client.Counter(
             "elbflow_agent_runtime_ops", "HAProxy runtime commands by kind", ["kind"], registry=where
         )
@@ -27,6 +42,8 @@ class Meters:
             ["kind"],
             registry=where,
         )
+        for kind in DIFFERENCES:
+            self.differences.labels(kind)
         self.converge_errors = prometheus_client.Counter(
             "elbflow_agent_converge_errors", "Attempts to reach the desired state that failed", ["kind"], registry=where
         )

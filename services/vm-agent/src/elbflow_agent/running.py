@@ -1,4 +1,4 @@
-"""The three forms of the agent as ``main`` functions of a process."""
+"""The agent of one VM as ``main`` function of a process, and the end of what agents left serving."""
 
 from __future__ import annotations
 
@@ -10,52 +10,13 @@ from pathlib import Path
 from elbflow import clock, service
 from elbflow.contract import document
 from elbflow_agent import accesslog, assembly, ipc, meters
-from elbflow_agent.certificates import opening
+from elbflow_agent.certificates import opening, private
 from elbflow_agent.haproxy import master, place
-from elbflow_agent.host import Host, VmState, api, credentials
-from elbflow_agent.host.vm import VmShared
 from elbflow_agent.servo import Servo, ServoOptions
-from elbflow_agent.settings import HostSettings, VmSettings
+from elbflow_agent.settings import VmSettings
 
-_STARTS_AT_ONCE = 4
 _STOPS_AT_ONCE = 20
 _LAST_LOGS_S = 3.0
-
-
-async def host(process: service.Process, settings: HostSettings, token: str) -> None:
-    """Run many VMs until the process is told to stop; their HAProxys go on serving."""
-    time = clock.SystemClock()
-    instruments = meters.Meters(process.registry)
-    async with (
-        ipc.Server(ipc.unix_socket(settings.agent_redis_socket), time=time, instruments=instruments) as server,
-        assembly.workers(process, settings, time=time, instruments=instruments) as workers,
-        credentials.opened(settings, process.registry, time) as exchange,
-        accesslog.shipping(settings.shipping, time=time, rng=random.SystemRandom(), instruments=instruments) as logs,
-    ):
-        shared = VmShared(
-            run_dir=settings.agent_run_dir,
-            binary=settings.agent_haproxy,
-            limits=settings.limits,
-            removal_grace_s=settings.agent_removal_grace_s,
-            server_connections=settings.agent_server_connections,
-            first_success=settings.agent_first_success,
-            server=server,
-            workers=workers,
-            time=time,
-            rng=random.Random(),  # noqa: S311  # spreads health checks, guards nothing
-            instruments=instruments,
-            starting=asyncio.Semaphore(_STARTS_AT_ONCE),
-            exchange=exchange,
-            shipping=logs,
-        )
-        async with Host(settings.agent_network, shared, stop_soft_s=settings.agent_stop_soft_s) as running:
-            api.ControlApi(running, token).add_to(process.app)
-            process.add_readiness("redis", lambda: None if server.connected else "no connection to Redis")
-            process.add_remaining("vms", lambda: sum(vm.state is VmState.RUNNING for vm in running.vms()))
-            await process.serve_admin()
-            process.ready()
-            await process.stopping.wait()
-            workers.scheduler.stop()
 
 
 async def vm(process: service.Process, settings: VmSettings) -> None:
@@ -93,7 +54,10 @@ async def vm(process: service.Process, settings: VmSettings) -> None:
 
 
 async def stop_data_plane(run_dir: Path, binary: str, *, soft_s: float) -> int:
-    """Stop every HAProxy that a host left running in ``run_dir``; how many there were."""
+    """Stop every HAProxy that a host left running in ``run_dir``, and remove its keys; how many there were.
+
+    VMs that are started again get theirs from IAM, as after a power cut. Keys in a chosen directory stay.
+    """
     slots = asyncio.Semaphore(_STOPS_AT_ONCE)
 
     async def stop(directory: Path) -> bool:
@@ -106,7 +70,9 @@ async def stop_data_plane(run_dir: Path, binary: str, *, soft_s: float) -> int:
     def directories() -> list[Path]:
         return sorted(path.parent for path in run_dir.glob("*/haproxy.cfg"))
 
-    return sum(await asyncio.gather(*(stop(path) for path in await asyncio.to_thread(directories))))
+    stopped = sum(await asyncio.gather(*(stop(path) for path in await asyncio.to_thread(directories))))
+    await asyncio.to_thread(private.forget, run_dir)
+    return stopped
 
 
 def _servo(

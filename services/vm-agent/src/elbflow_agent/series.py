@@ -1,6 +1,6 @@
 """Prometheus series of every load balancer that this process serves (spec/vm-agent-data-plane 5).
 
-The values are those of the last look at HAProxy, once a minute. A load balancer's VMs in this process are added up,
+The values are those of the last look at HAProxy. A load balancer's VMs in this process are added up,
 also those that are gone while any of it is left, so that its counters only grow.
 """
 
@@ -83,7 +83,9 @@ class Series(registry.Collector):
 
     def collect(self) -> Iterator[Metric]:
         totals, queues = self._sums()
-        requests = CounterMetricFamily("elbflow_lb_requests", "Requests and connections served", labels=_NAMES)
+        requests = CounterMetricFamily(
+            "elbflow_lb_requests", "Requests and connections that reached a server", labels=_NAMES
+        )
         responses = CounterMetricFamily(
             "elbflow_lb_responses", "HTTP responses by who made them", labels=[*_NAMES, "origin", "class"]
         )

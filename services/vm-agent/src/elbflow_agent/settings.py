@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 import shutil
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from elbflow import service
@@ -37,7 +37,12 @@ class AgentSettings(common.SwfSettings, common.AccessLogSettings, service.Servic
     agent_keys_dir: Path | None = Field(
         None, description="Directory (0700, in memory) for keys; when not given below agent_run_dir, or in /dev/shm"
     )
-    agent_hard_stop_s: int = Field(300, ge=1, description="Seconds an old HAProxy worker may drain after a reload")
+    agent_hard_stop_s: int = Field(
+        300, ge=1, description="Seconds an old HAProxy worker has after a reload when connection draining is off"
+    )
+    agent_old_workers: int = Field(
+        16, ge=1, description="Old HAProxy workers that a VM may have; of more the oldest ends with its connections"
+    )
     agent_server_connections: int = Field(
         0, ge=0, le=1_000_000, description="Connections to one server; what is beyond waits in the queue, 0: no bound"
     )
@@ -72,7 +77,9 @@ class AgentSettings(common.SwfSettings, common.AccessLogSettings, service.Servic
 
     @property
     def limits(self) -> place.Limits:
-        return place.Limits(self.agent_max_connections, self.agent_hard_stop_s, self.agent_low_ports)
+        return place.Limits(
+            self.agent_max_connections, self.agent_hard_stop_s, self.agent_low_ports, self.agent_old_workers
+        )
 
     @property
     def shipping(self) -> accesslog.ShippingOptions:
@@ -106,8 +113,19 @@ class HostSettings(AgentSettings):
     agent_system_account: str = Field(
         service.SYSTEM_ACCOUNT, pattern=r"^[0-9]{12}$", description="Account that owns the VMs' roles"
     )
+    agent_log_roles: bool = Field(
+        False,
+        description="Store access logs with the load balancers' roles, for an S3 that knows the keys which "
+        "agent_sts_endpoint gives; otherwise with the process's own credentials",
+    )
     agent_delegation_days: int = Field(365, ge=1, le=3650, description="Days that a VM's delegation certificate lives")
     agent_stop_soft_s: float = Field(5.0, ge=0, description="Seconds connections have when a VM is deleted")
+
+    @model_validator(mode="after")
+    def _can_assume(self) -> Self:
+        if self.agent_log_roles and self.agent_sts_endpoint is None:
+            raise ValueError("agent_log_roles needs agent_sts_endpoint, where the roles are assumed")
+        return self
 
     @property
     def needed_files(self) -> int:

@@ -13,13 +13,13 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import structlog
 
-from elbflow import clock, flow, polling, swf
+from elbflow import clock, flag, flow, polling, swf
 from elbflow.contract import document, transport, vm_activities
-from elbflow_agent import ipc
+from elbflow_agent import entering, ipc
 
 _APPLY_WITHIN_S = 25.0
 _ANSWER_MARGIN_S = 5.0
@@ -47,8 +47,9 @@ class VmActivities:
         self._instance_id = instance_id
         self._client = client
         self._time = time
-        self._leaving = asyncio.Event()
-        self._idle = asyncio.Event()
+        self._leaving = False
+        self._waiting: list[asyncio.Timeout] = []
+        self._idle = flag.Flag()
         self._idle.set()
         self._busy = 0
         self._assembly = transport.Assembly()
@@ -67,7 +68,9 @@ class VmActivities:
 
     def let_go(self) -> None:
         """End the activities that wait: they answer with what there is, so that a stopping worker drains at once."""
-        self._leaving.set()
+        self._leaving = True
+        for patience in self._waiting:
+            patience.reschedule(asyncio.get_running_loop().time())
 
     async def set_load_balancer(self, document: document.LoadBalancerDocument) -> document.Applied:
         """Have the servo apply the document."""
@@ -100,7 +103,7 @@ class VmActivities:
                 await self._unless_leaving(self._time.sleep(min(max(period_s, 0.0), _LONGEST_PERIOD_S)))
                 report = await self._client.call(self._instance_id, ipc.METRICS, query, within_s=2 * _ANSWER_MARGIN_S)
                 patience -= 1
-                if report.counters or patience <= 0 or self._leaving.is_set():
+                if report.counters or patience <= 0 or self._leaving:
                     return report
 
     @contextlib.contextmanager
@@ -114,21 +117,22 @@ class VmActivities:
             if self._busy == 0:
                 self._idle.set()
 
-    async def _health(self, known_digest: str, wait_s: float) -> document.HealthReport:
+    def _health(self, known_digest: str, wait_s: float) -> Coroutine[Any, Any, document.HealthReport]:
         query = ipc.HealthQuery(known_digest, wait_s)
-        return await self._client.call(self._instance_id, ipc.HEALTH, query, within_s=wait_s + _ANSWER_MARGIN_S)
+        return self._client.call(self._instance_id, ipc.HEALTH, query, within_s=wait_s + _ANSWER_MARGIN_S)
 
     async def _unless_leaving(self, work: Coroutine[Any, Any, _T]) -> _T | None:
         """The result of ``work``, or None when the worker leaves before it is there."""
-        working, leaving = asyncio.create_task(work), asyncio.create_task(self._leaving.wait())
-        waits: set[asyncio.Future[Any]] = {working, leaving}
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            return working.result() if working.done() else None
+            async with asyncio.timeout(0 if self._leaving else None) as patience:
+                self._waiting.append(patience)
+                return await work
+        except TimeoutError:
+            if not patience.expired():
+                raise
+            return None
         finally:
-            for task in waits:
-                task.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+            self._waiting.remove(patience)
 
     def registry(self) -> flow.ActivityRegistry:
         """The activities, bound."""
@@ -138,6 +142,13 @@ class VmActivities:
         bound.bind(vm_activities.get_instance_status, self.get_instance_status)
         bound.bind(vm_activities.get_cloudwatch_metrics, self.get_cloudwatch_metrics)
         return bound
+
+
+class Happening(Protocol):
+    """What happens once: a flag, or asyncio's own event."""
+
+    def is_set(self) -> bool: ...
+    async def wait(self) -> Literal[True]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +167,7 @@ class Workers:
     """Set once the types are registered: hundreds of VMs need not each do it again."""
 
     async def serve(
-        self, instance_id: str, leaving: asyncio.Event, tell: Callable[[str | None], None] = lambda _: None
+        self, instance_id: str, leaving: Happening, tell: Callable[[str | None], None] = lambda _: None
     ) -> None:
         """Poll for the VM until it is ``leaving``; SWF may come later than we.
 
@@ -165,9 +176,8 @@ class Workers:
         failures = 0
         while not leaving.is_set():
             try:
-                async with contextlib.AsyncExitStack() as stack:
-                    async with _given_up(leaving):  # SWF may let us wait for long
-                        await stack.enter_async_context(self.serving(instance_id))
+                # SWF may let us wait for long.
+                async with entering.Through(_given_up(leaving), self.serving(instance_id)):
                     tell(None)
                     await leaving.wait()
             except TimeoutError:
@@ -217,7 +227,7 @@ class Workers:
 
 
 @contextlib.asynccontextmanager
-async def _given_up(event: asyncio.Event) -> AsyncIterator[None]:
+async def _given_up(event: Happening) -> AsyncIterator[None]:
     """Cancel what is inside as soon as ``event`` is set, and raise TimeoutError."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(None) as patience:

@@ -392,8 +392,12 @@ async def record_vm_failure(key: LoadBalancerKey, instance_id: str, reason: str,
 
 
 @_declare("putCloudWatchMetrics")
-async def put_cloudwatch_metrics(key: LoadBalancerKey, metrics: tuple[VmMetrics, ...]) -> None:
-    """Publish the VMs' counters in the account of the load balancer's owner."""
+async def put_cloudwatch_metrics(key: LoadBalancerKey, metrics: tuple[VmMetrics, ...]) -> tuple[int, ...] | None:
+    """Publish the VMs' counters in the account of the load balancer's owner, each count once.
+
+    What each VM is to be told as acknowledged; activities of earlier builds do not say. That is another sequence than
+    the report's when something of the report is published already: then it was dropped, and its VM reports the rest.
+    """
 
 
 @_declare_sweep("runContinousWorkflows")

@@ -106,6 +106,10 @@ class DesyncMitigation(enum.StrEnum):
     STRICTEST = "strictest"
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 def _is_default_desync(mode: DesyncMitigation) -> bool:
     return mode is DesyncMitigation.DEFENSIVE
 
@@ -148,12 +152,18 @@ class LoadBalancerDocument:
         return hashlib.sha256(content).hexdigest()[:32]
 
 
+def _is_false(value: bool) -> bool:
+    return not value
+
+
 @dataclass(frozen=True, slots=True)
 class ListenerProblem:
-    """Why one listener is not served, or not as its owner should expect."""
+    """Why one listener is not served, or what is wrong with one that ``is_served``."""
 
     port: int
     reason: str
+    # Left out while it is false, as earlier builds know problems.
+    is_served: Annotated[bool, pydantic.Field(exclude_if=_is_false)] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +184,21 @@ class InstanceHealth:
     description: str = ""
 
 
+def _is_unsaid(value: object) -> bool:
+    return value is None
+
+
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """All instances a VM reports on. ``digest`` changes whenever any state does."""
+    """All instances a VM reports on, and what is wrong with its listeners now; None when it does not say.
+
+    ``digest`` changes whenever any of that does.
+    """
 
     digest: str
     instances: tuple[InstanceHealth, ...] = ()
+    # Left out when it is not said: VMs of earlier builds do not, and executions of then are replayed.
+    problems: Annotated[tuple[ListenerProblem, ...] | None, pydantic.Field(exclude_if=_is_unsaid)] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +209,12 @@ class MetricsReport:
     extremes of the time since that report, all others are sums.
 
     ``sequence`` must be handed back as ``acknowledge`` with the next request; until then the VM keeps the counts and
-    reports them again.
+    reports them again. ``since`` is the ``acknowledge`` that this report answers: it holds all that was counted after
+    that report, so whoever publishes both must have published nothing in between.
     """
 
     sequence: int
     period_s: float
     counters: tuple[tuple[str, float], ...] = ()
+    # Left out when unknown: executions begun by earlier builds replay payloads that do not have it.
+    since: Annotated[int | None, pydantic.Field(exclude_if=_is_none)] = None

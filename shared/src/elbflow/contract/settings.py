@@ -26,7 +26,7 @@ DATA_CONNECTIONS = 32
 _URL = r"^https?://[^/]"
 
 
-class SwfSettings(pydantic.BaseModel):
+class SwfSettings(pydantic.BaseModel, defer_build=True):
     """Where SWF is, and in which of its domains services meet."""
 
     swf_endpoint: str | None = Field(
@@ -202,7 +202,7 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-class VpcSettings(pydantic.BaseModel):
+class VpcSettings(pydantic.BaseModel, defer_build=True):
     """The VPC of a local cloud, as JSON in a variable."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
@@ -225,7 +225,7 @@ class VpcSettings(pydantic.BaseModel):
         return cloud.DeclaredVpc(vpc, self.subnets, self.security_groups)
 
 
-class ZoneSettings(pydantic.BaseModel):
+class ZoneSettings(pydantic.BaseModel, defer_build=True):
     """The local cloud: its availability zones, its VPC if there is one, and where access logs may go."""
 
     zones: Annotated[tuple[str, ...], NoDecode, pydantic.BeforeValidator(_split)] = Field(
@@ -248,7 +248,7 @@ class ZoneSettings(pydantic.BaseModel):
         return self
 
 
-class AccessLogSettings(pydantic.BaseModel):
+class AccessLogSettings(pydantic.BaseModel, defer_build=True):
     """Where access logs are put."""
 
     access_log_directory: Path | None = Field(

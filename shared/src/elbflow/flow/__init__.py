@@ -6,29 +6,14 @@ repeats it from the history whenever SWF asks again. Everything a workflow may u
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from elbflow import lazily
 from elbflow.flow.activity_context import ActivityContext, activity_context
 from elbflow.flow.activity_worker import ActivityWorker
-from elbflow.flow.cancelling import Cancellation
-from elbflow.flow.children import ChildHandle, run_child, start_child
 from elbflow.flow.client import Client
 from elbflow.flow.codec import decode, encode
-from elbflow.flow.compensation import Compensation, compensate
-from elbflow.flow.context import (
-    WorkflowInfo,
-    continue_as_new,
-    continue_when_long,
-    info,
-    now,
-    patched,
-    record_marker,
-    set_state,
-    side_effect,
-    sleep,
-    wait_condition,
-)
-from elbflow.flow.decision_worker import DecisionWorker
 from elbflow.flow.declaration import activity
-from elbflow.flow.definition import query, signal, workflow
 from elbflow.flow.errors import (
     ActivityError,
     ActivityFailed,
@@ -54,16 +39,9 @@ from elbflow.flow.errors import (
     WorkflowDefect,
     WorkflowFailed,
 )
-from elbflow.flow.hosting import workers
-from elbflow.flow.inspection import lint
-from elbflow.flow.logger import logger
-from elbflow.flow.messages import ExternalHandle, external
 from elbflow.flow.metrics import Metrics
-from elbflow.flow.recordings import parse_history
 from elbflow.flow.registration import register_types
 from elbflow.flow.registry import ActivityRegistry
-from elbflow.flow.replay import replay, replay_histories
-from elbflow.flow.signal_queue import SignalQueue, signals
 from elbflow.flow.signatures import (
     Activity,
     ActivityOptions,
@@ -72,7 +50,42 @@ from elbflow.flow.signatures import (
     WorkflowSignature,
     abstract_activity,
 )
-from elbflow.flow.sticky import Sticky
+
+if TYPE_CHECKING:
+    from elbflow.flow.deciders import (
+        Cancellation,
+        ChildHandle,
+        Compensation,
+        DecisionWorker,
+        ExternalHandle,
+        SignalQueue,
+        Sticky,
+        WorkflowInfo,
+        compensate,
+        continue_as_new,
+        continue_when_long,
+        external,
+        info,
+        lint,
+        logger,
+        now,
+        parse_history,
+        patched,
+        query,
+        record_marker,
+        replay,
+        replay_histories,
+        run_child,
+        set_state,
+        side_effect,
+        signal,
+        signals,
+        sleep,
+        start_child,
+        wait_condition,
+        workers,
+        workflow,
+    )
 
 __all__ = [
     "Activity",
@@ -147,3 +160,6 @@ __all__ = [
     "workers",
     "workflow",
 ]
+
+if not TYPE_CHECKING:  # processes that only carry out activities need none of it
+    __getattr__ = lazily.forward(__name__, __all__, "elbflow.flow.deciders")

@@ -10,8 +10,8 @@ from typing import Any
 
 from elbflow import errors as roots
 from elbflow.flow import cancelling, context, errors, failures
-from elbflow.flow.logger import logger
 from elbflow.flow.signatures import Activity, P
+from elbflow.flow.workflow_logger import logger
 
 
 class Compensation:

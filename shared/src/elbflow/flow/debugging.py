@@ -14,7 +14,7 @@ from typing import IO, Any
 from elbflow.flow import deciding, errors, location
 from elbflow.flow.core import events as core_events
 from elbflow.flow.recordings import History
-from elbflow.flow.replay import walk
+from elbflow.flow.replaying import walk
 
 _PYTHONS = sysconfig.get_path("stdlib")
 

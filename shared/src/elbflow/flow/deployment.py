@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from elbflow import swf
 from elbflow.flow import definition
 from elbflow.flow.recordings import History
-from elbflow.flow.replay import Verdict, examine
+from elbflow.flow.replaying import Verdict, examine
 
 DOWNLOADS = 4
 """Histories on their way at the same time."""

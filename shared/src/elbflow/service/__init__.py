@@ -3,6 +3,10 @@ limits, secrets, SigV4 verification."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from elbflow import lazily
+from elbflow.service.accounts import SYSTEM_ACCOUNT
 from elbflow.service.command import EXIT_USAGE, add_options, given, refuse
 from elbflow.service.lifecycle import EXIT_UNUSABLE, Main, run
 from elbflow.service.limits import TooFewFiles, ensure_files
@@ -10,26 +14,27 @@ from elbflow.service.logs import configure_logging
 from elbflow.service.process import VERSION, Process
 from elbflow.service.secrets import UnusableSecret, read_secret
 from elbflow.service.settings import ServiceSettings
-from elbflow.service.sigv4 import (
-    ALLOW_ALL,
-    REGION,
-    SYSTEM_ACCOUNT,
-    AcceptAll,
-    AuthCode,
-    Authenticator,
-    AuthError,
-    Credential,
-    Identity,
-    KeyStore,
-    Permissions,
-    SignedRequest,
-    StaticKeys,
-    UnusableKeys,
-    Verifier,
-    account_of,
-    from_aiohttp,
-)
 from elbflow.service.urls import url_of
+
+if TYPE_CHECKING:
+    from elbflow.service.sigv4 import (
+        ALLOW_ALL,
+        REGION,
+        AcceptAll,
+        AuthCode,
+        Authenticator,
+        AuthError,
+        Credential,
+        Identity,
+        KeyStore,
+        Permissions,
+        SignedRequest,
+        StaticKeys,
+        UnusableKeys,
+        Verifier,
+        account_of,
+        from_aiohttp,
+    )
 
 __all__ = [
     "ALLOW_ALL",
@@ -66,3 +71,6 @@ __all__ = [
     "run",
     "url_of",
 ]
+
+if not TYPE_CHECKING:  # processes that nobody signs requests to need none of it
+    __getattr__ = lazily.forward(__name__, __all__, "elbflow.service.sigv4")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import sys
 from collections.abc import Iterator
@@ -22,16 +21,9 @@ def tune() -> None:
 
 
 def freeze() -> None:
-    """Take everything start-up made out of every later collection, and give back what it needed only for a while.
-
-    Blocks for one full collection.
-    """
+    """Take everything start-up made out of every later collection. Blocks for one full collection."""
     gc.collect()
     gc.freeze()
-    # glibc's own function, 2 MB for an agent; other C libraries have none.
-    give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if give_back is not None:
-        give_back(0)
 
 
 class GcPauses(Collector):

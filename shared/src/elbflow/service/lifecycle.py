@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable
 
 import prometheus_client
 import structlog
-import uvloop
 
 from elbflow import errors
 from elbflow.service import interpreter, limits, logs
@@ -34,12 +33,28 @@ CANCEL_GRACE_S = 5.0
 SHOWN_TASKS = 20
 
 Main = Callable[[Process], Awaitable[None]]
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
-def run(main: Main, settings: ServiceSettings, name: str, *, needed_files: int = DEFAULT_NEEDED_FILES) -> int:
+def uv_loop() -> asyncio.AbstractEventLoop:
+    """A loop of uvloop's: faster than asyncio's own, for 2 MB."""
+    import uvloop  # not with the module: small processes do without it
+
+    return uvloop.new_event_loop()
+
+
+def run(
+    main: Main,
+    settings: ServiceSettings,
+    name: str,
+    *,
+    needed_files: int = DEFAULT_NEEDED_FILES,
+    loop_factory: LoopFactory = uv_loop,
+) -> int:
     """Run ``main`` in a tuned process until it returns, and return the exit code for ``sys.exit``.
 
     ``needed_files`` is how many files and sockets the process must be able to hold: sum up its connection budgets.
+    ``loop_factory`` makes its event loop; ``asyncio.new_event_loop`` is the smallest.
 
     Codes: 0 main returned; 1 main raised; 3 the drain was cut off; 78 the machine's limits are too low, or the set-up
     cannot be used (main raised ``errors.Permanent`` before it was ready, which is told in one line). A main that does
@@ -48,13 +63,14 @@ def run(main: Main, settings: ServiceSettings, name: str, *, needed_files: int =
     logs.configure_logging(settings, name)
     interpreter.tune()
     prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+    limits.forbid_cores()
     try:
         files = limits.ensure_files(needed_files)
     except limits.TooFewFiles as error:
         log.error("too_few_files", needed=error.needed, available=error.available)
         return EXIT_UNUSABLE
     log.info("starting", pid=os.getpid(), files=files)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
         code = runner.run(_shell(main, settings, name))
     log.info("stopped", code=code)
     return code

@@ -1,4 +1,4 @@
-"""The file-descriptor limit: raised at start and checked against what the process was built to hold.
+"""Limits of the process: open files, raised at start and checked against what it was built to hold, and no cores.
 
 A limit that is too low shows up hours later as refused connections; so it is an error at start (design section 8,
 spec/perf-baselines section 0 fact 1).
@@ -30,6 +30,15 @@ def ensure_files(needed: int) -> int:
     if target != soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
     return target
+
+
+def forbid_cores() -> None:
+    """Leave no memory image of a crash, neither of this process nor of those it starts: keys and secrets are in it.
+
+    The hard limit stays, so whoever looks for a defect may allow it again (``prlimit --core``).
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 def soft_target(soft: int, hard: int, needed: int) -> int:

@@ -210,7 +210,7 @@ def _check_action(pattern: str) -> None:
 def _check_resource(pattern: str) -> None:
     if pattern != "*" and (not pattern.startswith("arn:") or pattern.count(":") < _ARN_PARTS - 1):
         raise MalformedPolicy(f"Resources must be * or ARNs, unlike {pattern!r}")
-    if "${" in pattern:
+    if conditions.has_variables(pattern):
         raise MalformedPolicy(f"Variables in resources are not supported: {pattern!r}")
 
 

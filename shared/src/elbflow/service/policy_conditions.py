@@ -13,6 +13,8 @@ _KEYS = re.compile(
 )
 """The keys whose values are known here, or known to be absent."""
 
+_WORD = re.compile(r"\$\{([*?$])\}|[*?$]|[^*?$]+")
+"""Of a pattern: one character that is meant as it is, a wildcard or a sign by itself, or text without these."""
 _BOUND = "numericlessthanequals"
 _SET_PREFIXES = ("foranyvalue:", "forallvalues:")
 _IF_EXISTS = "ifexists"
@@ -131,14 +133,29 @@ def _text(what: str, value: object) -> str:
             raise ValueError(f"Condition {what} must have texts, numbers or booleans")
 
 
+def has_variables(pattern: str) -> bool:
+    """Whether something in it stands for what only the request shows."""
+    return any(word[0] == "$" and pattern.startswith("{", word.end()) for word in _WORD.finditer(pattern))
+
+
+def literal(text: str) -> str:
+    """The pattern that ``text`` alone matches."""
+    return re.sub(r"[*?$]", r"${\g<0>}", text)
+
+
 @functools.lru_cache(maxsize=4096)
 def wildcard(pattern: str, *, caseless: bool) -> re.Pattern[str]:
-    """``*`` stands for any text, ``?`` for any character.
+    """``*`` stands for any text, ``?`` for any character; ``${*}``, ``${?}`` and ``${$}`` for these characters alone.
 
     What stands between two stars is looked for once, from the left: users choose patterns, and one of many stars that
     is tried in every way takes for ever.
     """
-    parts = [re.escape(part).replace(r"\?", ".") for part in pattern.split("*")]
+    parts = [""]
+    for word in _WORD.finditer(pattern):
+        if word[0] == "*":
+            parts.append("")
+        else:
+            parts[-1] += "." if word[0] == "?" else re.escape(word[1] or word[0])
     if len(parts) > 1:
         parts[1:-1] = [f"(?>.*?{part})" for part in parts[1:-1] if part]
         parts[-1] = f".*{parts[-1]}"

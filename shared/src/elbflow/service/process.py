@@ -15,12 +15,15 @@ from aiohttp import web
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from elbflow.service import admin, debug, interpreter, loopwatch, readiness
+from elbflow import tasks
+from elbflow.service import admin, debug, interpreter, loopwatch, memory, readiness
 from elbflow.service.settings import ServiceSettings
 
 log = structlog.get_logger()
 
 DISTRIBUTION = "elbflow"
+FIRST_WORK_S = 30.0
+"""After so long most services have done each of their works once, and hold what only the first time needed."""
 
 
 def _version() -> str:
@@ -31,6 +34,13 @@ def _version() -> str:
 
 
 VERSION = _version()
+
+
+async def _give_back() -> None:
+    """Twice: what starting needed, and what the first works did."""
+    await asyncio.to_thread(memory.give_back)
+    await asyncio.sleep(FIRST_WORK_S)
+    await asyncio.to_thread(memory.give_back)
 
 
 class Process:
@@ -54,6 +64,7 @@ class Process:
         self._remaining: dict[str, Callable[[], int]] = {}
         self._exit = contextlib.AsyncExitStack()
         self._frozen = False
+        self._supervisor: tasks.Supervisor | None = None
         self._register_metrics()
 
     @property
@@ -61,6 +72,8 @@ class Process:
         return self._admin.app
 
     async def __aenter__(self) -> Process:
+        self._supervisor = tasks.Supervisor()
+        self._exit.callback(self._supervisor.cancel)
         self._gc_pauses.install()
         self._exit.callback(self._gc_pauses.uninstall)
         await self._exit.enter_async_context(self._watch)
@@ -83,6 +96,8 @@ class Process:
         if not self._frozen and not self.stopping.is_set():
             self._frozen = True
             interpreter.freeze()
+            if self._supervisor is not None:
+                self._supervisor.start(_give_back(), "memory-give-back")
         self._readiness.declare(None)
 
     @property

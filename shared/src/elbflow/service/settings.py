@@ -29,7 +29,12 @@ class ServiceSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="ELBFLOW_", env_nested_delimiter="__", frozen=True, extra="ignore", hide_input_in_errors=True
+        env_prefix="ELBFLOW_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        defer_build=True,  # validators of the forms that a process does not run in take memory
     )
 
     service_host: str = Field("127.0.0.1", description="Address of the admin HTTP server")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from elbflow.store import model, rows, tables
+from elbflow.store import documents, model, rows, tables
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,18 @@ _SHOWN = (
     _part(tables.tags, rows.tag),
 )
 _BACKENDS = "instance ids"
-_LISTED = (*_SHOWN, replace(_part(tables.backends, rows.instance_id), name=_BACKENDS))
+_PROBLEMS = "problems"
+_OF_VMS = _part(tables.vms, rows.listener_problems)
+_WITH_PROBLEMS = sa.and_(
+    # JSON cannot be compared everywhere. Most VMs have none.
+    sa.cast(tables.vms.c.problems, sa.Text) != "[]",
+    tables.vms.c.state.in_([state.value for state in documents.TALKING]),
+)
+_LISTED = (
+    *_SHOWN,
+    replace(_part(tables.backends, rows.instance_id), name=_BACKENDS),
+    replace(_OF_VMS, name=_PROBLEMS, select=_OF_VMS.select.where(_WITH_PROBLEMS)),
+)
 _ALL = (*_SHOWN, _part(tables.backends, rows.backend), _part(tables.vms, rows.vm))
 
 
@@ -59,7 +71,12 @@ def read_listed(connection: sa.Connection, heads: sa.Select[Any]) -> list[model.
     found = connection.execute(heads).mappings().all()
     parts = _parts(connection, found, _LISTED)
     return [
-        model.Listed(rows.load_balancer(head, parts), tuple(parts[_BACKENDS].get(head["id"], ()))) for head in found
+        model.Listed(
+            rows.load_balancer(head, parts),
+            tuple(parts[_BACKENDS].get(head["id"], ())),
+            tuple(itertools.chain(*parts[_PROBLEMS].get(head["id"], ()))),
+        )
+        for head in found
     ]
 
 

@@ -136,10 +136,14 @@ class LoadBalancer:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A load balancer as lists show it. ``lb`` is without its backends and VMs, which were not read."""
+    """A load balancer as lists show it. ``lb`` is without its backends and VMs, which were not read.
+
+    ``problems`` are what its VMs say of its listeners.
+    """
 
     lb: LoadBalancer
     instance_ids: tuple[str, ...]
+    problems: tuple[document.ListenerProblem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ def vm(
     launched_at: float,
     applied_generation: int,
     applied_hash: str,
-    problems: list[tuple[int, str]],
+    problems: list[list[Any]],
     reported_at: float | None,
     failures: int,
     failure_window_at: float | None,
@@ -135,13 +135,18 @@ def vm(
         launched_at,
         applied_generation,
         applied_hash,
-        tuple(document.ListenerProblem(port, reason) for port, reason in problems),
+        listener_problems(problems),
         reported_at,
         failures,
         failure_window_at,
         failed_at,
         metrics_sequence,
     )
+
+
+def listener_problems(problems: list[list[Any]]) -> tuple[document.ListenerProblem, ...]:
+    """As written: earlier builds wrote port and reason alone."""
+    return tuple(document.ListenerProblem(*problem) for problem in problems)
 
 
 def tag(key: str, value: str) -> tuple[str, str]:

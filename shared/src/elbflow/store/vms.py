@@ -55,8 +55,13 @@ class Vms:
             .values(
                 applied_generation=applied.generation,
                 applied_hash=applied.content_hash,
-                problems=[[problem.port, problem.reason] for problem in applied.problems],
+                problems=_written(applied.problems),
             )
+        )
+
+    async def set_problems(self, instance_id: str, problems: Iterable[document.ListenerProblem]) -> None:
+        await self._connection.execute(
+            sa.update(_T).where(_T.c.instance_id == instance_id).values(problems=_written(problems))
         )
 
     async def set_reported(self, instance_id: str, at: float) -> None:
@@ -79,10 +84,26 @@ class Vms:
             )
         )
 
-    async def set_metrics_sequence(self, instance_id: str, sequence: int) -> None:
-        await self._connection.execute(
-            sa.update(_T).where(_T.c.instance_id == instance_id).values(metrics_sequence=sequence)
-        )
+    async def note_metrics(self, instance_id: str, sequence: int, since: int | None) -> bool:
+        """Note metrics report ``sequence`` as the last published one; False, and nothing done, if it must not be.
+
+        It must directly follow ``since``, which is 0 for the first; None stands for any earlier one.
+        """
+        noted = sa.func.coalesce(_T.c.metrics_sequence, 0)
+        where = [_T.c.instance_id == instance_id, noted < sequence]
+        if since is not None:
+            where.append(noted == since)
+        result = await self._connection.execute(sa.update(_T).where(*where).values(metrics_sequence=sequence))
+        return bool(result.rowcount)
+
+    async def noted_metrics(self, instance_id: str) -> int:
+        """The last published metrics report; 0 without one."""
+        found = await self._connection.execute(sa.select(_T.c.metrics_sequence).where(_T.c.instance_id == instance_id))
+        return int(found.scalar() or 0)
 
     async def remove(self, instance_ids: Iterable[str]) -> None:
         await self._connection.execute(sa.delete(_T).where(_T.c.instance_id.in_(list(instance_ids))))
+
+
+def _written(problems: Iterable[document.ListenerProblem]) -> list[list[object]]:
+    return [[problem.port, problem.reason, problem.is_served] for problem in problems]

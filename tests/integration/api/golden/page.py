@@ -53,7 +53,9 @@ _NOTES = """\
   `aws_iam_server_certificate` use them.
 * Authentication is Signature Version 4, in headers or presigned, with lasting or temporary keys. `--auth off` believes
   every caller and derives the account from the access key.
-* Health states, reason codes and descriptions are AWS's.
+* Health states, reason codes and descriptions are AWS's. What AWS does not know is told in addition, in descriptions
+  and in an element that clients skip: a listener that is not served (`Listener 443 is not served: port is in use …`),
+  or that is served with something wrong.
 * Parameters that the model does not know are ignored. Members of lists are taken in the order of their numbers, which
   may have gaps.
 * SOAP is not spoken.

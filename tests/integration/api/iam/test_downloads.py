@@ -276,7 +276,11 @@ async def test_every_check_refuses(here: Room, www: Issued, authority: Issued) -
     await here.post(once)
     assert await here.refused(once) == REFUSED
     assert await here.refused(here.form(V2), OTHER_VM_KEY) == REFUSED
-    await here.post(here.form(V1), OTHER_VM_KEY)
+    # Whoever has the role of one VM and the key of another would choose version 1.
+    assert await here.refused(here.form(V1), OTHER_VM_KEY) == REFUSED
+    shared = here.authority.certify(_spki(here.vm), VM, 30, time.time(), original=True)
+    of_original = {"DelegationCertificate": base64.b64encode(shared.encode()).decode()}
+    await here.post(here.form(V1) | of_original, OTHER_VM_KEY)
     async with here.place.house.db.transaction() as tx:
         await tx.principals.remove_policy(ROLE, "download")
     assert await here.refused(good) == (403, "AccessDenied")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import random
 
 import orjson
@@ -39,16 +40,33 @@ HTTP: dict[str, object] = {
     "agent": "curl/7.38.0",
     "got": "-",
     "got_head": "-",
-    "got_heads": "-",
     "gave": "29",
     "gave_head": "-",
-    "gave_heads": "-",
 }
 TCP = {name: HTTP[name] for name in logs.Tcp._fields} | {"kind": "T", "response_ms": -1, "status": -1}
 
 
 def raw(fields: dict[str, object]) -> bytes:
-    return orjson.dumps(list(fields.values()))
+    """As HAProxy writes it."""
+    hexadecimal = {name: "-" if fields[name] == "-" else _hex(str(fields[name])) for name in ("client", "server")}
+    array = orjson.dumps([(fields | hexadecimal)[name] for name in logs.Tcp._fields])
+    if fields["kind"] == "T":
+        return array
+    array = array[:-1] + f",{fields['idle_ms']},{fields['request_ms']}]".encode()
+    asked = "|".join(_escaped(fields[name], '"#{|}') for name in ("got", "host", "agent", "got_head"))
+    answered = "|".join(_escaped(fields[name], '"#{|}') for name in ("gave", "gave_head"))
+    known = fields["method"] != "-"
+    first = " ".join(_escaped(fields[name], '"#') for name in ("method", "uri", "version")) if known else "<BADREQ>"
+    return array + f" {{1|h|||{asked}}} {{{answered}}} {first}".encode("ascii")
+
+
+def _hex(address: str) -> str:
+    return ipaddress.ip_address(address).packed.hex().upper()
+
+
+def _escaped(value: object, special: str) -> str:
+    text = "" if value == "-" else str(value)
+    return "".join(f"#{ord(each):02X}" if each in special or not " " <= each <= "~" else each for each in text)
 
 
 def line(**changed: object) -> str:
@@ -96,8 +114,11 @@ def test_who_is_to_blame_shows_in_times_and_codes(changed: dict[str, object], ex
 def test_a_malformed_request() -> None:
     bad = {"status": 400, "connect_ms": -1, "response_ms": -1, "wait_ms": -1, "request_ms": -1, "ending": "PR"}
     unknown = dict.fromkeys(("method", "uri", "version", "host", "agent", "gave"), "-")
-    shown = line(**bad, **unknown, server="-", server_port="-", sent=0, received=0)
-    assert shown.split(" ", 3)[3] == '- -1 -1 -1 400 0 0 0 "- - - " "-" - -'
+    fields = HTTP | bad | unknown | {"server": "-", "server_port": "-", "sent": 0, "received": 0}
+    without_headers = raw(fields).partition(b" {")[0] + b" <BADREQ>"
+    for written in (raw(fields), without_headers):
+        shown = lines.convert(written, "web").body.decode()
+        assert shown.split(" ", 3)[3] == '- -1 -1 -1 400 0 0 0 "- - - " "-" - -\n'
 
 
 def test_what_clients_send_cannot_break_a_line() -> None:
@@ -128,6 +149,10 @@ def test_sizes_are_those_of_bodies(changed: dict[str, object], received: int, se
 def test_other_lines_are_skipped_and_broken_ones_counted() -> None:
     raw_lines = b'Proxy fe-80 stopped (cumulated conns: FE: 1, BE: 0).\n["H",0,1,200,"--",0,0]\n["H",0,1\n\n'
     assert lines.convert(raw_lines, "web") == lines.Converted(b"", 0, 1)
+    former = orjson.dumps([*HTTP.values(), "-", "-"])
+    broken = (raw(HTTP).replace(b"{", b""), raw(HTTP).replace(b"|", b""), raw(TCP).replace(b"C0000207", b"C00002"))
+    for each in (*broken, former, former.replace(b"curl", b"[c]")):
+        assert lines.convert(each, "web") == lines.Converted(b"", 0, 1), each
     assert logs.short(b"nonsense") is None
     assert logs.short(b"{}") is None
     assert logs.entry(b"[]") is None

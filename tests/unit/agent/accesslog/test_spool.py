@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 from collections.abc import Iterator
@@ -136,8 +137,58 @@ def test_the_spool_knows_when_it_is_full(parts: spool.Spool, pipe: Pipe, writer:
     one = journal(parts)
     os.write(writer, LINE * 60)
     one.take(pipe, TO, 100.0)
-    assert parts.full
+    assert parts.full("i-1")
     assert parts.used_bytes > 1000
+
+
+def test_a_vm_whose_bucket_is_gone_leaves_room_for_others(parts: spool.Spool, pipe: Pipe, writer: int) -> None:
+    one = journal(parts)
+    while not parts.full("i-1"):
+        os.write(writer, LINE)
+        one.take(pipe, TO, 100.0)
+    assert 1000 * 8 / 9 <= parts.used_bytes < 1000
+    assert not parts.full("i-2")
+    parts.forget(parts.find_open("i-1")[0])
+    assert not parts.full("i-1")
+
+
+def test_a_full_disk_leaves_no_empty_files(
+    parts: spool.Spool, pipe: Pipe, writer: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.write(writer, LINE)
+    one = journal(parts)
+
+    def full(*_: object) -> bytes:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(spool, "_HEADER", type("Full", (), {"dump_json": staticmethod(full)}))
+        for _ in range(3):
+            with pytest.raises(OSError, match="no space"):
+                one.take(pipe, TO, 100.0)
+    assert os.listdir(parts.directory) == []
+    assert one.take(pipe, TO, 100.0).size == len(LINE)
+
+
+def test_what_follows_dropped_lines_is_not_glued_to_half_a_line(parts: spool.Spool, pipe: Pipe, writer: int) -> None:
+    one = journal(parts)
+    os.write(writer, LINE + LINE[:5])
+    one.take(pipe, TO, 100.0)
+    one.skip()
+    os.write(writer, LINE)
+    one.take(pipe, TO, 100.0)
+    assert content(one.close()) == LINE + LINE[:5] + b"\n" + LINE
+
+
+def test_a_part_is_ended_when_the_clock_goes_back(parts: spool.Spool, pipe: Pipe, writer: int) -> None:
+    """Else it would take lines until the clock is there again, hours perhaps, and call them those of later."""
+    one = journal(parts)
+    os.write(writer, LINE)
+    one.take(pipe, TO, 1000.0)
+    assert (one.end, one.over(1000.0), one.over(899.0), one.over(1200.0)) == (1200, False, False, True)
+    assert one.over(500.0)
+    (ready,) = journal(parts).resume(TO, 500.0)
+    assert content(ready) == LINE
 
 
 def test_a_destination_needs_access_logs_and_a_bucket() -> None:

@@ -13,6 +13,7 @@ from tests.unit.agent.certificates.conftest import Recorded
 from tests.unit.agent.certificates.record_vector import NOW, VM, counted
 
 from elbflow_agent.certificates import credential, dialects, exchange, handover
+from elbflow_api.iam import authority
 
 
 def node_key(recorded: Recorded) -> rsa.RSAPrivateKey:
@@ -101,6 +102,27 @@ def test_version_2_is_opened_by_who_asked_alone(recorded: Recorded) -> None:
         exchange.opened(dataclasses.replace(answer, version=""), recorded.question_2, recorded.vm)
 
 
+def test_a_vm_of_a_cloud_that_speaks_version_2_takes_no_answer_of_version_1(recorded: Recorded) -> None:
+    """It could be one from long ago, or to another question: nothing in it says which."""
+    assert not recorded.vm.speaks_2, "recorded as with the original, whose VMs have certificates of a CA"
+    vm = dataclasses.replace(recorded.vm, speaks_2=True)
+    old = dialects.download(recorded.values["answer"].encode())
+    with pytest.raises(exchange.BadAnswer, match="version 1"):
+        exchange.opened(old, recorded.question_2, vm)
+    assert exchange.opened(old, recorded.question, vm) == recorded.bundle, "which was asked for"
+    new = dialects.download(recorded.values["answer_2"].encode())
+    assert exchange.opened(new, recorded.question_2, vm) == recorded.bundle
+
+
+@pytest.mark.parametrize("original", [True, False])
+def test_a_credential_tells_which_version_its_iam_speaks(recorded: Recorded, original: bool) -> None:
+    key = recorded.vm.key.public_key()
+    encoded = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    issued = authority.create(NOW).certify(encoded, VM, 30, NOW, original=original)
+    held = dataclasses.replace(recorded.vm.credential, certificate=issued.encode())
+    assert credential.parsed(held).speaks_2 is not original
+
+
 @pytest.mark.parametrize("field", ["server_certificate", "server_pk", "signature"])
 def test_an_answer_that_iam_did_not_sign_is_not_opened(recorded: Recorded, field: str) -> None:
     answer = dialects.download(recorded.values["answer"].encode())
@@ -162,6 +184,8 @@ def test_the_key_must_be_the_leafs(recorded: Recorded) -> None:
     [
         (b"", "not XML"),
         (b"<a>", "not XML"),
+        (b'<?xml version="1.0" encoding="base64"?><a/>', "not XML"),
+        (b'<?xml version="1.0" encoding="shift_jis"?><a/>', "not XML"),
         (b"<!DOCTYPE a [<!ENTITY e 'e'>]><a>&e;</a>", "document type"),
         (b"<a><CertificateArn>x</CertificateArn></a>", "no ServerCertificate"),
         (b"x" * (dialects.LARGEST + 1), "more than"),

@@ -51,7 +51,8 @@ def test_a_run_directory_on_disk_has_its_keys_in_shared_memory(tmp_path: Path) -
 
 
 def test_what_others_may_enter_or_what_is_on_a_disk_is_refused(in_memory: Path, tmp_path: Path) -> None:
-    (in_memory / "open").mkdir(mode=0o755)
+    (in_memory / "open").mkdir()
+    (in_memory / "open").chmod(0o755)  # whatever the umask
     with pytest.raises(private.NotPrivate, match="mode 0700"):
         private.directory(tmp_path, in_memory / "open")
     (in_memory / "link").symlink_to(in_memory / "open")
@@ -60,3 +61,19 @@ def test_what_others_may_enter_or_what_is_on_a_disk_is_refused(in_memory: Path, 
     if not private.is_in_memory(tmp_path):
         with pytest.raises(private.NotPrivate, match="on a disk"):
             private.directory(in_memory, tmp_path / "keys")
+
+
+def test_a_disk_below_memory_is_a_disk_whatever_its_name(
+    in_memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel writes blanks as octal numbers and all other bytes as they are."""
+    for name, shown in (
+        ("b\u00fccher", "b\u00fccher"),
+        ("two words", "two\\040words"),
+        ("back\\slash", "back\\134slash"),
+    ):
+        mounts = tmp_path / "mounts"
+        mounts.write_text(f"tmpfs /dev/shm tmpfs rw 0 0\n/dev/sda1 {in_memory}/{shown} ext4 rw 0 0\n")
+        monkeypatch.setattr(private, "_MOUNTS", mounts)
+        assert private.is_in_memory(in_memory)
+        assert not private.is_in_memory(in_memory / name / "keys")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
+import time
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -74,3 +77,40 @@ def test_hostile_text_around_and_in_names_goes_no_further() -> None:
     leaf = certificate(name[:64], EC)
     found = pem.examine(Bundle.of(ARN, b"set ssl cert x <<\n\n\n" + leaf + b"\n\nshow info\n\n" + key_text(EC)))
     assert found.pem == leaf + key_text(EC, PKCS8)
+
+
+def test_a_certificate_of_an_unknown_version_is_refused_and_no_defect() -> None:
+    """In a chain too: with an exception of the library no listener of the load balancer could be changed any more."""
+    der = x509.load_pem_x509_certificate(CHAIN).public_bytes(serialization.Encoding.DER)
+    odd = ssl.DER_cert_to_PEM_cert(der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020107"), 1)).encode()
+    assert examined(LEAF + odd + key_text(EC)).startswith("the certificate cannot be read")
+    assert examined(odd + key_text(RSA)).startswith("the certificate cannot be read")
+
+
+def test_a_text_of_many_beginnings_holds_nobody_up() -> None:
+    """Each was looked for its end through all of the rest: 5 s."""
+    start = time.thread_time()
+    assert examined(b"-----BEGIN PRIVATE KEY-----\n" * 4600) == "there are 0 private keys instead of one"
+    assert time.thread_time() - start < 0.5
+
+
+def test_an_rsa_key_holds_nobody_up() -> None:
+    """The library looks for primes without letting go of the interpreter: 50 ms, with 4096 bits 600."""
+    text = certificate("long", RSA) + key_text(RSA)
+    spent = []
+    for _ in range(5):
+        start = time.thread_time()
+        pem.examine(Bundle.of(ARN, text))
+        spent.append(time.thread_time() - start)
+    assert min(spent) < 0.02
+
+
+def test_an_rsa_key_whose_numbers_do_not_belong_together_is_refused() -> None:
+    """HAProxy would take it, and no handshake would succeed."""
+    numbers = RSA.private_numbers()
+    for wrong in ({"dmp1": numbers.dmp1 + 2}, {"iqmp": 1}, {"d": numbers.d + 2}):
+        parts = {name: getattr(numbers, name) for name in ("p", "q", "d", "dmp1", "dmq1", "iqmp", "public_numbers")}
+        key = rsa.RSAPrivateNumbers(**(parts | wrong)).private_key(unsafe_skip_rsa_key_validation=True)
+        assert examined(certificate("a", RSA) + key_text(key)) == (
+            "the private key cannot be used (its numbers do not belong together)"
+        )

@@ -9,6 +9,7 @@ import structlog
 
 from elbflow import errors
 from elbflow.contract import document, names
+from elbflow.service import policy_conditions
 from elbflow_activities import changes
 from elbflow_activities.environment import Environment
 
@@ -128,10 +129,12 @@ def _certificates(listeners: Iterable[document.Listener]) -> tuple[str, ...]:
 
 
 def _download_statement(arn: str) -> Mapping[str, object]:
-    return {"Effect": "Allow", "Action": ["iam:DownloadServerCertificate"], "Resource": arn}
+    """For this certificate alone: owners choose paths, and IAM lets them have stars."""
+    resource = policy_conditions.literal(arn)
+    return {"Effect": "Allow", "Action": ["iam:DownloadServerCertificate"], "Resource": resource}
 
 
 def _access_log_statement(attributes: document.Attributes) -> Mapping[str, object]:
     prefix = attributes.access_log_prefix.strip("/")
-    place = f"{attributes.access_log_bucket}/{prefix}/*" if prefix else f"{attributes.access_log_bucket}/*"
-    return {"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": f"arn:aws:s3:::{place}"}
+    place = policy_conditions.literal("/".join(filter(None, (attributes.access_log_bucket, prefix))))
+    return {"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": f"arn:aws:s3:::{place}/*"}

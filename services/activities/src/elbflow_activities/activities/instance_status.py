@@ -33,6 +33,9 @@ class InstanceStatus:
             if vm is None:
                 return False
             await change.tx.vms.set_reported(instance_id, now)
+            if report.problems is not None and report.problems != vm.problems:
+                await change.tx.vms.set_problems(instance_id, report.problems)
+                log.info("listener_problems", instance_id=instance_id, ports=[one.port for one in report.problems])
             accepted = accept(change.lb, vm, report)
             await change.tx.backends.touch(change.lb.id, (backend.instance_id for backend, _ in accepted), now)
             for backend, condition in accepted:

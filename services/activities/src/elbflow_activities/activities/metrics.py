@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import structlog
+
 from elbflow import store
 from elbflow.contract import activities, document
 from elbflow_activities import changes, measurements
 from elbflow_activities.cloud import base
 from elbflow_activities.environment import Environment
 
+_log = structlog.get_logger(__name__)
 _AT_ONCE = 400
 """Data of so many at least are published together: few calls, and no sweep holds all there are."""
 
@@ -22,9 +25,11 @@ class Metrics:
 
     async def put_cloudwatch_metrics(
         self, key: document.LoadBalancerKey, metrics: tuple[activities.VmMetrics, ...]
-    ) -> None:
-        """Publish what was not published yet, each report once (twice if this dies before it could note the sequence).
+    ) -> tuple[int, ...]:
+        """Publish what was not published yet; what each VM is to be told as acknowledged.
 
+        Nothing is published twice, however often and by however many this is carried out: a report is published only
+        directly after the one that it goes on from. One that does not fit is not lost, for its VM keeps the counts.
         The report is a sign of life of its VM, noted before publishing: whether CloudWatch works says nothing of VMs.
         """
         lb = await changes.read(self._env, key)
@@ -34,18 +39,18 @@ class Metrics:
         async with self._env.db.transaction() as tx:
             for vm, _ in known:
                 await tx.vms.set_reported(vm.instance_id, now)
-        new = [(vm, report) for vm, report in known if vm.metrics_sequence != report.sequence]
-        if new:
-            await self._publish(lb, new, now)
+        noted = {vm.instance_id: await self._publish(lb, vm, report, now) for vm, report in known}
+        return tuple(noted.get(one.instance_id, one.report.sequence) for one in metrics)
 
-    async def _publish(
-        self, lb: store.LoadBalancer, reports: Sequence[tuple[store.Vm, document.MetricsReport]], now: float
-    ) -> None:
-        data = [datum for vm, report in reports for datum in measurements.traffic(lb, vm.zone, report, now)]
-        await self._put(lb.key.account, data)
-        async with self._env.db.transaction() as tx:
-            for vm, report in reports:
-                await tx.vms.set_metrics_sequence(vm.instance_id, report.sequence)
+    async def _publish(self, lb: store.LoadBalancer, vm: store.Vm, report: document.MetricsReport, now: float) -> int:
+        if vm.metrics_sequence == report.sequence:
+            return report.sequence
+        data = measurements.traffic(lb, vm.zone, report, now)
+        which = base.VmReport(vm.instance_id, report.sequence, report.since)
+        noted = await self._env.cloud.put_vm_metrics(lb.key.account, measurements.NAMESPACE, data, which)
+        if noted != report.sequence:
+            _log.warning("metrics_report_overlaps", instance=vm.instance_id, report=report.sequence, noted=noted)
+        return noted
 
     async def put_cloudwatch_instance_health(self) -> None:
         """How many instances are healthy, of all load balancers: the store knows, no VM need be asked."""

@@ -63,7 +63,8 @@ class VmState:
         """Store the proof, and ask the VM for its health report when it may know an instance the store waits for.
 
         A VM reports changes only. An instance that was deregistered and registered again may never have been anything
-        but healthy to the VM, so nothing would ever change its row.
+        but healthy to the VM, so nothing would ever change its row. Problems of listeners may have changed since the
+        proof, and been reported before it came here.
         """
         async with changes.unchanging(self._env, key) as change:
             vm = _find(change.lb, instance_id)
@@ -75,6 +76,8 @@ class VmState:
                 await change.tx.vms.set_state([instance_id], store.VmState.IN_SERVICE)
             if applied.generation > vm.applied_generation:
                 change.ask_vms = _any_registering(change.lb, vm.zone)
+            if applied.generation >= vm.applied_generation and applied.problems != vm.problems:
+                change.ask_vms = True
         if applied.problems:
             log.warning("listener_problems", instance_id=instance_id, ports=[one.port for one in applied.problems])
 

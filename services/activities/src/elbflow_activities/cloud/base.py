@@ -114,6 +114,15 @@ class Datum:
     maximum: float
 
 
+@dataclass(frozen=True, slots=True)
+class VmReport:
+    """Which report of a VM: ``sequence``, with all that was counted after ``since``, if its VM says so."""
+
+    instance_id: str
+    sequence: int
+    since: int | None
+
+
 class Identities(Protocol):
     """IAM: roles, instance profiles, role policies, server certificates."""
 
@@ -199,3 +208,11 @@ class Cloud(cloud.View, Identities, SecurityGroups, ScalingGroups, Protocol):
 
     async def put_metrics(self, account: str, namespace: str, data: Sequence[Datum]) -> None:
         """Publish any number of data in ``account``. A repetition publishes a second time."""
+
+    async def put_vm_metrics(self, account: str, namespace: str, data: Sequence[Datum], report: VmReport) -> int:
+        """Publish the data of a VM's report unless something of it is published; the report that is noted afterwards.
+
+        A cloud that keeps its data in the store publishes and notes at one instant: each report exactly once. One that
+        hands them to a service without idempotency tokens, as CloudWatch is, notes first: at most once, for a count
+        that is missing is told apart from one that is too high by nobody.
+        """

@@ -55,9 +55,23 @@ class LocalCloud(cloud.DeclaredCloud, LocalIdentities, LocalSecurityGroups, Loca
             return
         for first in range(0, len(data), _DATA_AT_ONCE):
             async with self._db.transaction() as tx:
-                few = data[first : first + _DATA_AT_ONCE]
-                await tx.datapoints.add(_datapoint(account, namespace, datum) for datum in few)
-                await tx.datapoints.prune(max(datum.at for datum in few) - METRICS_KEPT_S)
+                await _add(tx, account, namespace, data[first : first + _DATA_AT_ONCE])
+
+    async def put_vm_metrics(
+        self, account: str, namespace: str, data: Sequence[base.Datum], report: base.VmReport
+    ) -> int:
+        """In one transaction, whatever dies and whoever else publishes at the same time: exactly once."""
+        async with self._db.transaction() as tx:
+            if await tx.vms.note_metrics(report.instance_id, report.sequence, report.since):
+                await _add(tx, account, namespace, data)
+                return report.sequence
+            return await tx.vms.noted_metrics(report.instance_id)
+
+
+async def _add(tx: store.Repositories, account: str, namespace: str, data: Sequence[base.Datum]) -> None:
+    if data:
+        await tx.datapoints.add(_datapoint(account, namespace, datum) for datum in data)
+        await tx.datapoints.prune(max(datum.at for datum in data) - METRICS_KEPT_S)
 
 
 def _is_address(instance_id: str) -> bool:

@@ -9,7 +9,7 @@ from elbflow import store
 from elbflow.contract import document, names
 from elbflow_api import faults, query
 from elbflow_api.dependencies import Call, Dependencies
-from elbflow_api.rules import health_check, naming, paging, policy_types, vpc
+from elbflow_api.rules import health_check, listener_problems, naming, paging, policy_types, vpc
 
 
 async def describe_load_balancers(call: Call, room: Dependencies) -> query.Response:
@@ -97,7 +97,8 @@ def _place(after: str) -> tuple[str, str]:
     return name, account
 
 
-def _listener(listener: document.Listener) -> dict[str, query.Value]:
+def _listener(listener: document.Listener, problems: Sequence[document.ListenerProblem]) -> dict[str, query.Value]:
+    """With an element of our own if there are problems, ``Problems``."""
     shown: dict[str, query.Value] = {
         "Protocol": listener.protocol.value,
         "LoadBalancerPort": listener.port,
@@ -106,7 +107,10 @@ def _listener(listener: document.Listener) -> dict[str, query.Value]:
     }
     if listener.certificate_arn:
         shown["SSLCertificateId"] = listener.certificate_arn
-    return {"Listener": shown, "PolicyNames": list(listener.policy_names)}
+    described: dict[str, query.Value] = {"Listener": shown, "PolicyNames": list(listener.policy_names)}
+    if said := listener_problems.of_listener(listener.port, problems):
+        described["Problems"] = said
+    return described
 
 
 def _policies(all_policies: Iterable[document.Policy]) -> dict[str, query.Value]:
@@ -141,7 +145,7 @@ def _description(listed: store.Listed, room: Dependencies) -> dict[str, query.Va
         "DNSName": lb.dns_name,
         "CanonicalHostedZoneName": None if lb.scheme == vpc.INTERNAL else lb.dns_name,
         "CanonicalHostedZoneNameID": naming.hosted_zone_id(room.settings.dns_suffix),
-        "ListenerDescriptions": [_listener(listener) for listener in lb.listeners],
+        "ListenerDescriptions": [_listener(listener, listed.problems) for listener in lb.listeners],
         "Policies": _policies(lb.policies),
         "BackendServerDescriptions": [
             {"InstancePort": one.instance_port, "PolicyNames": list(one.policy_names)} for one in lb.backend_policies

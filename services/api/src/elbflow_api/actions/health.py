@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from elbflow import errors, store
 from elbflow_api import faults, mutation, query
 from elbflow_api.dependencies import Call, Dependencies, active
-from elbflow_api.rules import health_check, health_states, instances
+from elbflow_api.rules import health_check, health_states, instances, listener_problems
 
 
 async def configure_health_check(call: Call, room: Dependencies) -> query.Response:
@@ -44,7 +44,10 @@ async def describe_instance_health(call: Call, room: Dependencies) -> query.Resp
 
 def _registered(lb: store.LoadBalancer, room: Dependencies) -> dict[str, health_states.HealthState]:
     original = room.settings.compatibility_error_state
-    return {backend.instance_id: health_states.of(backend, original=original) for backend in lb.backends}
+    return {
+        backend.instance_id: health_states.of(backend, listener_problems.concerning(lb, backend), original=original)
+        for backend in lb.backends
+    }
 
 
 async def _require_existing(lb: store.LoadBalancer, instance_ids: Sequence[str], room: Dependencies) -> None:

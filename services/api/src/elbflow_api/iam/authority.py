@@ -29,6 +29,7 @@ log = structlog.get_logger()
 RSA_BITS = 2048
 _NAME = "service"
 _OWN_LIFE = timedelta(days=3650)
+_SKEW = timedelta(minutes=5)
 
 
 class UnusableKey(errors.Permanent):
@@ -60,21 +61,22 @@ class Authority:
 
     def has_issued(self, certificate: x509.Certificate) -> bool:
         """Whether the certificate's signature is this authority's. Its dates do not matter here."""
-        algorithm = certificate.signature_hash_algorithm
-        if algorithm is None or certificate.issuer != self.certificate.subject:
-            return False
-        signed, signature = certificate.tbs_certificate_bytes, certificate.signature
         try:
+            algorithm = certificate.signature_hash_algorithm
+            if algorithm is None or certificate.issuer != self.certificate.subject:
+                return False
+            signed, signature = certificate.tbs_certificate_bytes, certificate.signature
             self.key.public_key().verify(signature, signed, padding.PKCS1v15(), algorithm)
-        except (InvalidSignature, UnsupportedAlgorithm):
+        except (InvalidSignature, UnsupportedAlgorithm, ValueError):
             return False
         return True
 
     def certify(self, public_key: bytes, principal: str, days: int, now: float, *, original: bool = False) -> str:
         """A delegation certificate as PEM for a VM's public key, DER SubjectPublicKeyInfo (spec 7.1, 7.2).
 
-        It is good for client authentication alone (REQ-7.6); with ``original`` it is what the original issues, which
-        could sign others. Raises :class:`UnusableKey`.
+        It is good for client authentication alone (REQ-7.6), and from a while ago on, for other front doors' clocks may
+        be behind; with ``original`` it is what the original issues, which could sign others. Raises
+        :class:`UnusableKey`.
         """
         subject = x509.Name(
             [
@@ -85,7 +87,7 @@ class Authority:
             ]
         )
         key = _public_key(public_key)
-        begins = datetime.fromtimestamp(int(now), UTC)
+        begins = datetime.fromtimestamp(int(now), UTC) - (timedelta() if original else _SKEW)
         builder = _unsigned(subject, self.certificate.subject, key, begins, timedelta(days=days), ca=original)
         if not original:
             usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import structlog
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
@@ -31,38 +31,45 @@ _SPACE = re.compile(r"\s+")
 
 @dataclass(frozen=True, slots=True)
 class Vm:
-    """Whose delegation certificate it is, and the key that answers are for. ``legacy``: IAM did not issue it."""
+    """Whose delegation certificate it is, and the key that answers are for.
+
+    ``legacy``: IAM did not issue it. ``bound``: IAM issued it for one VM alone and not as the original does, whose
+    certificates are CAs' and may be shared by VMs that were launched together.
+    """
 
     principal: str
     key: rsa.RSAPublicKey
     pem: bytes
     legacy: bool
+    bound: bool
 
 
 def vm(delegation: str, authority: Authority, now: float) -> Vm:
     """Check 2. A certificate of another issuer is let through as ``legacy``, for check 6 to judge."""
     pem = decoded(delegation)
+    moment = datetime.fromtimestamp(now, UTC)
     try:
         certificate = x509.load_pem_x509_certificate(pem or b"")
         key = certificate.public_key()
-    except ValueError:
+        current = certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        legacy = not authority.has_issued(certificate)
+        bound = not legacy and not _is_ca(certificate)
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension):
+        # The library reads parts of a certificate only when it is asked for them.
         raise _invalid_certificate() from None
-    moment = datetime.fromtimestamp(now, UTC)
-    current = certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc
     if pem is None or not current or not isinstance(key, rsa.RSAPublicKey):
         raise _invalid_certificate()
-    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    principal = names[0].value if names else ""
-    return Vm(str(principal), key, pem, legacy=not authority.has_issued(certificate))
+    return Vm(str(names[0].value) if names else "", key, pem, legacy, bound)
 
 
 def check_time(text: str, now: float) -> str:
     """Check 4: the time as the signature has it, written anew as the original does."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter in the first and last days of all years
         raise faults.not_authorized("The timestamp is invalid") from None
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     if not 0 <= now - moment.timestamp() <= WINDOW_S:
         raise faults.not_authorized("The timestamp is invalid")
     return moment.strftime(FORMAT)
@@ -80,6 +87,15 @@ def check_signature(asking: Vm, signature: str, signed: str) -> None:
     except Exception as error:
         log.exception("delegation_signature_not_verified")
         raise faults.not_verified() from error
+
+
+def check_caller(asking: Vm, session: str | None) -> None:
+    """Whether the certificate is that of the VM whose role ``session`` calls (REQ-7.6).
+
+    In both versions, for whoever has a role of one VM and the key of another would choose the first.
+    """
+    if asking.bound and session is not None and session != asking.principal:
+        raise faults.not_authorized("The delegation certificate is that of another VM")
 
 
 def check_legacy(asking: Vm, auth_signature: str, authority: Authority) -> None:
@@ -120,6 +136,13 @@ def decoded(text: str) -> bytes | None:
         return base64.b64decode(_SPACE.sub("", text), validate=True)
     except (binascii.Error, ValueError):
         return None
+
+
+def _is_ca(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
 
 
 def _invalid_certificate() -> query.Fault:

@@ -88,12 +88,10 @@ def _proven(desk: Desk, authority: authorities.Authority) -> delegation.Vm:
     signed = f"{params.text('CertificateArn').strip()}&{delegation.check_time(timestamp, now)}"
     delegation.check_signature(asking, signature, signed)
     delegation.check_legacy(asking, params.text("AuthSignature"), authority)
+    delegation.check_caller(asking, desk.held.session_name if desk.held is not None else None)
     if params.optional_text("ExchangeVersion") == VERSION_2:
         nonce = params.optional_text("Nonce") or ""
         delegation.check_signature(asking, params.optional_text("BoundSignature") or "", f"{signed}&{nonce}")
-        session = desk.held.session_name if desk.held is not None else None
-        if session is not None and session != asking.principal:
-            raise faults.not_authorized("The delegation certificate is that of another VM")
         desk.nonces.check(asking.principal, nonce, now)
     return asking
 

@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from elbflow import rsa_numbers
 from elbflow_api import query
 
 SMALLEST_RSA_BITS = 1024
@@ -97,26 +98,9 @@ def _private_key(text: str) -> tuple[_PrivateKey, str]:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise _unreadable("private key") from None
     assert isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
-    if isinstance(key, rsa.RSAPrivateKey) and not _is_consistent(key.private_numbers()):
+    if isinstance(key, rsa.RSAPrivateKey) and not rsa_numbers.are_consistent(key.private_numbers()):
         raise _unreadable("private key")
     return key, f"{block[0]}\n"
-
-
-def _is_consistent(key: rsa.RSAPrivateNumbers) -> bool:
-    """Whether the numbers belong together: what is signed with one part of them is what the others would sign.
-
-    Their owner answers for the primes being prime.
-    """
-    p, q, e = key.p, key.q, key.public_numbers.e
-    return (
-        min(p, q, e) > 1
-        and p * q == key.public_numbers.n
-        and key.dmp1 == key.d % (p - 1)
-        and key.dmq1 == key.d % (q - 1)
-        and e * key.dmp1 % (p - 1) == 1
-        and e * key.dmq1 % (q - 1) == 1
-        and key.iqmp * q % p == 1
-    )
 
 
 def _check_kind(key: object) -> None:

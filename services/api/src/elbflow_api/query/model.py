@@ -24,6 +24,9 @@ STS = "sts"
 _MAXIMA = {"IdleTimeout": 4000}
 """Bounds that AWS's service has widened and the published model has not."""
 
+_ADDITIONS = {"ListenerDescription": ("Problems",)}
+"""Lists of texts that our answers have beside what the published model names; clients made from it skip them."""
+
 _UNICODE_CLASSES = {
     r"\p{L}": r"\w",
     r"\p{N}": r"\w",
@@ -163,7 +166,9 @@ def _operation(service: str, name: str) -> Operation:
 
 def _structure(raw: Any) -> Structure:
     required = frozenset(raw.required_members)
-    return Structure({str(name): Member(_shape(shape), name in required) for name, shape in raw.members.items()})
+    members = {str(name): Member(_shape(shape), name in required) for name, shape in raw.members.items()}
+    texts = List(Scalar(Kind.STRING), "member")
+    return Structure(members | {name: Member(texts, required=False) for name in _ADDITIONS.get(raw.name, ())})
 
 
 def _shape(raw: Any) -> Shape:

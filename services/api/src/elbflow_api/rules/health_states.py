@@ -29,13 +29,16 @@ NOT_REGISTERED = HealthState(
 )
 
 
-def of(backend: store.Backend, *, original: bool) -> HealthState:
+def of(backend: store.Backend, problems: str = "", *, original: bool) -> HealthState:
     """As the API answers it: never empty, and without the original's state Error unless ``original``.
 
-    What cannot be known now is Unknown at AWS; an instance that cannot work is OutOfService.
+    ``problems`` of listeners change neither state nor cause, which are the instance's: they are told in addition. What
+    cannot be known now is Unknown at AWS; an instance that cannot work is OutOfService.
     """
     state = backend.state
     if state is store.BackendState.ERROR and not original:
         unknown = backend.reason_code == "ELB"
         state = store.BackendState.UNKNOWN if unknown else store.BackendState.OUT_OF_SERVICE
-    return HealthState(state, backend.reason_code or NOT_APPLICABLE, backend.description or NOT_APPLICABLE)
+    own = "" if problems and backend.description == NOT_APPLICABLE else backend.description
+    description = f"{own} {problems}".strip() or NOT_APPLICABLE
+    return HealthState(state, backend.reason_code or NOT_APPLICABLE, description)

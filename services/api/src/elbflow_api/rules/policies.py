@@ -18,6 +18,7 @@ from elbflow_api.rules import policy_types, security_policies
 LONGEST_PERIOD_S = 2_147_483
 """Nearly 25 days: what the VMs' agent can write into HAProxy's configuration."""
 
+_OWN_COOKIE = "AWSELB"
 _COOKIE_NAME = re.compile(r"[A-Za-z0-9_.+-]{1,255}")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _PEM_LINE = re.compile(r"-----(BEGIN|END) (PUBLIC KEY|CERTIFICATE)-----")
@@ -62,11 +63,13 @@ def read(
 
 
 def check_cookie_name(name: str) -> None:
-    """Raise unless the name is one that HAProxy can follow."""
+    """Raise unless the name is one that HAProxy can follow, or when it is that of the cookie that would follow it."""
     if _COOKIE_NAME.fullmatch(name) is None:
         raise faults.invalid_configuration(
             "CookieName must consist of 1 to 255 letters, digits and the characters _ . + -"
         )
+    if name == _OWN_COOKIE:
+        raise faults.invalid_configuration(f"CookieName cannot be {_OWN_COOKIE}, which is the load balancer's cookie")
 
 
 def _check(policy_type: policy_types.PolicyType, given: Attributes) -> None:

@@ -52,6 +52,6 @@ class PutCloudWatchMetric:
             if report is None:
                 await line.rest(self._news)
                 continue
-            await activities.put_cloudwatch_metrics(self._key, (activities.VmMetrics(vm.instance_id, report),))
-            acknowledged = report.sequence
+            noted = await activities.put_cloudwatch_metrics(self._key, (activities.VmMetrics(vm.instance_id, report),))
+            acknowledged = noted[0] if noted else report.sequence
             self._reports += 1

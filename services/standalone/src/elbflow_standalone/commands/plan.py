@@ -25,7 +25,7 @@ Examples:
 Nothing is changed. Steps are made by the runtime API (nobody notices), by a reload (a new HAProxy process takes over,
 the old one finishes its connections) or by a start.
 """
-_LISTENER = re.compile(r"(HTTPS?|TCP|SSL):([0-9]{1,5}):(HTTPS?|TCP|SSL):([0-9]{1,5})", re.IGNORECASE)
+_LISTENER = re.compile(r"(HTTPS?|TCP|SSL):([0-9]{1,5}):(HTTPS?|TCP|SSL):([0-9]{1,5})(?::(arn:.+))?", re.IGNORECASE)
 _STYLES = {"runtime": "green", "reload": "yellow", "start": "red"}
 
 
@@ -39,8 +39,8 @@ def add_to(subparsers: commands.Subparsers) -> None:
         type=_listener,
         action="append",
         default=[],
-        metavar="PROTOCOL:PORT:PROTOCOL:PORT",
-        help="add a listener, or change the one on its port",
+        metavar="PROTOCOL:PORT:PROTOCOL:PORT[:CERTIFICATE]",
+        help="add a listener, or change the one on its port; CERTIFICATE is the ARN of another one than it has",
     )
     parser.add_argument("--without-listener", type=int, action="append", default=[], metavar="PORT")
     parser.add_argument("--register", action="append", default=[], metavar="INSTANCE")
@@ -99,7 +99,9 @@ def _page(plan: plans.VmPlan) -> list[console.RenderableType]:
             port = "all" if step.port is None else str(step.port)
             made.add_row(Text(step.means, style=_STYLES.get(step.means, "")), port, step.what)
         parts.append(made)
-    parts += [Text(f"problem on port {one.port}: {one.reason}", style="red") for one in plan.problems]
+    for one in plan.problems:
+        kind, style = ("remark", "yellow") if one.is_served else ("problem", "red")
+        parts.append(Text(f"{kind} on port {one.port}: {one.reason}", style=style))
     return parts
 
 
@@ -107,9 +109,9 @@ def _listener(text: str) -> plans.Edit:
     found = _LISTENER.fullmatch(text)
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form HTTP:8080:HTTP:8000")
-    front, port, back, instance_port = found.groups()
+    front, port, back, instance_port, arn = found.groups()
     return plans.listener(
-        document.Protocol(front.upper()), int(port), document.Protocol(back.upper()), int(instance_port)
+        document.Protocol(front.upper()), int(port), document.Protocol(back.upper()), int(instance_port), arn
     )
 
 

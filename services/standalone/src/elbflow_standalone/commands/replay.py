@@ -9,7 +9,7 @@ from pathlib import Path
 from elbflow import errors
 from elbflow.flow import debugging, definition
 from elbflow.flow.recordings import History, read_history
-from elbflow.flow.replay import Verdict, judge
+from elbflow.flow.replaying import Verdict, judge
 from elbflow_standalone import builds, commands
 
 SAME, DIFFERS, IMPOSSIBLE = 0, 1, 2

@@ -8,6 +8,7 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from elbflow import clock, objects, tasks
 from elbflow_agent import meters
@@ -15,7 +16,7 @@ from elbflow_agent.accesslog.recorder import Recorder, Shipping
 from elbflow_agent.accesslog.shipper import Shipper
 from elbflow_agent.accesslog.spool import Destination, Spool
 
-__all__ = ["Destination", "Recorder", "Shipper", "Shipping", "ShippingOptions", "Spool", "shipping"]
+__all__ = ["Destination", "Recorder", "Shipper", "Shipping", "ShippingOptions", "Signers", "Spool", "shipping"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +30,35 @@ class ShippingOptions:
     endpoint: str | None = None
 
 
+class Signers(Protocol):
+    """Whose keys S3 is asked with."""
+
+    def of(self, to: Destination) -> objects.Signer:
+        """Whoever stores what goes ``to`` there."""
+
+
 @contextlib.asynccontextmanager
 async def shipping(
-    options: ShippingOptions, *, time: clock.Clock, rng: random.Random, instruments: meters.Meters, last_s: float = 0.0
+    options: ShippingOptions,
+    *,
+    time: clock.Clock,
+    rng: random.Random,
+    instruments: meters.Meters,
+    last_s: float = 0.0,
+    signers: Signers | None = None,
 ) -> AsyncIterator[Shipping]:
-    """Store what VMs record, and what earlier processes left. On exit what waits has ``last_s`` seconds."""
+    """Store what VMs record, and what earlier processes left. On exit what waits has ``last_s`` seconds.
+
+    ``signers`` say in whose name S3 is asked; None is the process itself.
+    """
     parts = Spool(options.spool, cap_bytes=options.cap_bytes, region=options.region, rng=rng)
     left = await asyncio.to_thread(parts.prepare, time.now())
     async with objects.opened(options.directory, region=options.region, endpoint=options.endpoint) as store:
-        shipper = Shipper(parts, store, instruments=instruments)
+
+        def of(to: Destination) -> objects.Objects:
+            return store.signed_by(signers.of(to)) if signers and isinstance(store, objects.S3Objects) else store
+
+        shipper = Shipper(parts, of, instruments=instruments)
         for path in left:
             shipper.offer(path)
         supervisor = tasks.Supervisor()

@@ -8,14 +8,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from elbflow_agent.haproxy import logs, model
+from elbflow_agent.haproxy import forwarded, logs, model
 
 _UNSAFE = re.compile(r"[^ !#-\[\]-~]")
 _BODYLESS = frozenset({204, 304})
 _INFORMATIONAL = range(100, 200)
 # HAProxy counts what it keeps in its buffers: no ": ", no ends of lines, but its own record of the first line.
-_PER_HEADER = 4
-_END_OF_HEADERS = 2
 _FIRST_LINE = 20
 _MARKS = 2
 """Marks behind the headers and behind the body."""
@@ -40,7 +38,7 @@ def convert(raw: bytes, name: str) -> Converted:
         entry = logs.entry(line)
         if entry is not None:
             written.append(line_of(entry, name))
-        elif logs.short(line) is None:
+        elif not logs.is_short(line):
             unreadable += 1
     text = "\n".join((*written, "")) if written else ""
     return Converted(text.encode("ascii"), len(written), unreadable)
@@ -93,10 +91,12 @@ def _seconds(milliseconds: int) -> str:
 
 
 def _request(entry: logs.Http) -> str:
-    if entry.uri == "-" and entry.version == "-":
+    # HAProxy's word for what it could not read to its end, which a line may also be that is only long.
+    version = entry.version if entry.version.startswith("HTTP/") else "-"
+    if entry.uri == "-" and version == "-":
         return "- - - "
     scheme = "http" if entry.protocol == "-" else "https"
-    return f"{_quoted(entry.method)} {_quoted(_url(scheme, entry))} {_quoted(entry.version)}"
+    return f"{_quoted(entry.method)} {_quoted(_url(scheme, entry))} {_quoted(version)}"
 
 
 def _url(scheme: str, entry: logs.Http) -> str:
@@ -112,27 +112,27 @@ def _quoted(text: str) -> str:
 
 
 def _received(entry: logs.Http) -> int:
-    if entry.got != "-":
+    if entry.got.isdecimal():
         return min(int(entry.got), entry.received)
-    if entry.got_head == "-":
+    if not entry.got_head.isdecimal():
         return 0
-    target = len(entry.method) + len(entry.uri) + len(entry.version)
-    return _beyond_head(entry.received, entry.got_head, entry.got_heads, target)
+    port = model.port_of(entry.frontend.rstrip("~")) or 0
+    head = int(entry.got_head) - forwarded.added(entry.client, port, tls=entry.protocol != "-")
+    return _beyond_head(entry.received, head, len(entry.method) + len(entry.uri) + len(entry.version))
 
 
 def _sent(entry: logs.Http) -> int:
     if entry.method == "HEAD" or entry.status in _BODYLESS or entry.status in _INFORMATIONAL:
         return 0
-    if entry.gave != "-":
+    if entry.gave.isdecimal():
         return min(int(entry.gave), entry.sent)
-    if entry.gave_head == "-":
+    if not entry.gave_head.isdecimal():
         return entry.sent
-    return _beyond_head(entry.sent, entry.gave_head, entry.gave_heads, len("HTTP/1.1200") + len(_phrase(entry.status)))
+    return _beyond_head(entry.sent, int(entry.gave_head), len("HTTP/1.1200") + len(_phrase(entry.status)))
 
 
-def _beyond_head(total: int, head: str, headers: str, first_line: int) -> int:
-    kept = int(head) - _END_OF_HEADERS - _PER_HEADER * int(headers)
-    return max(0, total - kept - _FIRST_LINE - first_line - _MARKS)
+def _beyond_head(total: int, head: int, first_line: int) -> int:
+    return max(0, total - head - _FIRST_LINE - first_line - _MARKS)
 
 
 def _phrase(status: int) -> str:

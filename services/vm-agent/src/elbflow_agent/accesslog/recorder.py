@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from elbflow import clock, errors
+from elbflow import clock, errors, flag
 from elbflow_agent import meters
 from elbflow_agent.accesslog.pipe import Pipe
 from elbflow_agent.accesslog.shipper import Shipper
@@ -41,7 +41,8 @@ class Shipping:
 class Recorder:
     """Reads the pipe of one VM. Leaving it loses nothing: HAProxy keeps the pipe, the spool keeps the part.
 
-    ``measure`` hears of requests and connections, of some of them when there are very many.
+    ``measure`` hears of requests and connections; of some of them when there are very many, and for how many each of
+    those stands.
     """
 
     def __init__(
@@ -52,10 +53,11 @@ class Recorder:
         shipping: Shipping | None,
         *,
         time: clock.Clock,
-        measure: Callable[[logs.Short], None],
+        measure: Callable[[logs.Short, float], None],
         instruments: meters.Meters,
     ) -> None:
         self._where = where
+        self._owner = owner
         self._shipping = shipping
         self._journal = Journal(shipping.spool, owner, address) if shipping is not None else None
         self._clock = time
@@ -64,7 +66,7 @@ class Recorder:
         self._destination: Destination | None = None
         self._wanted: Destination | None = None
         self._pipe: Pipe | None = None
-        self._wake = asyncio.Event()
+        self._wake = flag.Flag()
         self._leaving = False
         self._troubled = False
         self._task: asyncio.Task[None] | None = None
@@ -111,8 +113,9 @@ class Recorder:
         try:
             async with asyncio.timeout(timeout_s):
                 await self._shipping.shipper.store(path)
-        except (errors.Retryable, OSError) as error:  # TimeoutError is an OSError
-            _log.warning("access_log_not_published", part=path.name, reason=str(error))
+        except Exception as error:
+            # The part stays and the next agent stores it; what else is to be done in leaving must not suffer.
+            _log.warning("access_log_not_published", part=path.name, reason=f"{type(error).__name__}: {error}")
 
     async def finish(self) -> None:
         """HAProxy is gone for good: keep what it wrote last, and store all. Idempotent."""
@@ -168,11 +171,10 @@ class Recorder:
         if self._destination is None:
             self._switch(pipe)  # before anything is taken: it may be for the new destination already
         size = await self._take(pipe)
-        end = self._journal.end if self._journal is not None else None
         if self._wanted != self._destination:
             await self._end_part(pipe)
             self._switch(pipe)
-        elif self._journal is not None and end is not None and (self._clock.now() >= end or self._journal.grown()):
+        elif self._journal is not None and (self._journal.over(self._clock.now()) or self._journal.grown()):
             await self._end_part(pipe)
         return size
 
@@ -186,22 +188,23 @@ class Recorder:
         if not pipe.waiting():
             return 0
         if self._destination is not None and self._journal is not None and self._shipping is not None:
-            if not self._shipping.spool.full:
+            if not self._shipping.spool.full(self._owner):
                 try:
                     taken = await asyncio.to_thread(self._journal.take, pipe, self._destination, self._clock.now())
                 except OSError as error:
                     self._note_trouble(f"{type(error).__name__}: {error}")
                 else:
                     self._troubled = False
-                    self._hear(taken.seen)
+                    self._hear(taken.seen, taken.size)
                     return taken.size
             else:
                 self._note_trouble("the spool is full")
             data = pipe.read()
+            self._journal.skip()
             self._meters.access_log_lines.labels("dropped").inc(data.count(b"\n"))
         else:
             data = pipe.read()
-        self._hear(data)
+        self._hear(data, len(data))
         return len(data)
 
     def _note_trouble(self, reason: str) -> None:
@@ -209,10 +212,13 @@ class Recorder:
             self._troubled = True
             _log.error("access_log_dropped", reason=reason)
 
-    def _hear(self, data: bytes) -> None:
-        for line in data.split(b"\n", _MEASURED_PER_STRIDE)[:_MEASURED_PER_STRIDE]:
+    def _hear(self, data: bytes, size: int) -> None:
+        """Measure the first of ``size`` bytes of lines, which begin with ``data``."""
+        lines = data.split(b"\n", _MEASURED_PER_STRIDE)[:_MEASURED_PER_STRIDE]
+        weight = max(1.0, size / max(1, sum(map(len, lines)) + len(lines)))
+        for line in lines:
             if line.startswith(b"[") and (short := logs.short(line)) is not None:
-                self._measure(short)
+                self._measure(short, weight)
 
     async def _end_part(self, pipe: Pipe) -> None:
         if self._journal is None or self._journal.end is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -22,16 +23,17 @@ class Shipper:
     def __init__(
         self,
         parts: spool.Spool,
-        store: objects.Objects,
+        stores: Callable[[spool.Destination], objects.Objects],
         *,
         instruments: meters.Meters,
         backoff_s: tuple[float, ...] = _BACKOFF_S,
     ) -> None:
         self._spool = parts
-        self._store = store
+        self._stores = stores
         self._meters = instruments
         self._backoff_s = backoff_s
         self._waiting: asyncio.Queue[tuple[Path, int]] = asyncio.Queue()
+        instruments.access_log_spooled.set_function(lambda: parts.used_bytes)
 
     def offer(self, path: Path) -> None:
         """Store this finished part as soon as possible."""
@@ -52,31 +54,41 @@ class Shipper:
             return False
         return True
 
-    async def store(self, path: Path) -> bool:
-        """Store what a part holds now, and leave it; whether there was anything. Raises :class:`errors.Retryable`."""
+    async def store(self, path: Path) -> lines.Converted | None:
+        """Store what a part holds now, and leave it; None when it cannot be read. Raises :class:`errors.Retryable`."""
         part = await asyncio.to_thread(spool.read, path)
         if part is None:
-            return False
+            _log.error("access_log_part_unreadable", file=path.name)
+            return None
         header = part.header
         converted = await asyncio.to_thread(lines.convert, part.raw, header.destination.name)
         if converted.body:
-            await self._store.put(header.destination.bucket, header.key, converted.body)
-        self._meters.access_log_lines.labels("unreadable").inc(converted.unreadable)
-        self._meters.access_log_lines.labels("stored").inc(converted.lines)
-        return True
+            store = self._stores(header.destination)
+            await store.put(header.destination.bucket, header.key, converted.body)
+        return converted
 
     async def _serve(self) -> None:
         while True:
             path, failures = await self._waiting.get()
             try:
-                await self.store(path)
+                stored = await self.store(path)
                 await asyncio.to_thread(self._spool.forget, path)
             except (errors.Retryable, OSError) as error:
                 self._put_off(path, failures, error)
+            except Exception as error:
+                # Whatever is wrong with this part, the others of all VMs are to be stored.
+                _log.exception("access_log_shipper_failed", part=path.name)
+                self._put_off(path, failures, error)
             else:
-                self._meters.access_log_objects.labels("stored").inc()
+                self._count(stored)
                 self._waiting.task_done()
-            self._meters.access_log_spooled.set(self._spool.used_bytes)
+
+    def _count(self, stored: lines.Converted | None) -> None:
+        if stored is None:
+            return
+        self._meters.access_log_objects.labels("stored").inc()
+        self._meters.access_log_lines.labels("unreadable").inc(stored.unreadable)
+        self._meters.access_log_lines.labels("stored").inc(stored.lines)
 
     def _put_off(self, path: Path, failures: int, error: Exception) -> None:
         self._meters.access_log_objects.labels("failed").inc()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import random
 import threading
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,10 @@ _MOST_IN_PART = 16 * 1024 * 1024
 _LOOKED_AT = 32 * 1024
 _LONGEST_HEADER = 8192
 _STALE_S = 3600
+_MINUTE_S = 60
+_CLOCK_SLACK_S = 5
+_GREED = 8
+"""A VM may have so many times of the spool what nobody has: one that cannot store leaves room for all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +95,18 @@ class Spool:
         self.rng = rng
         self._cap_bytes = cap_bytes
         self._sizes: dict[str, int] = {}
+        self._used: Counter[str] = Counter()
         self._counting = threading.Lock()  # parts of many VMs are written in many threads
 
     @property
     def used_bytes(self) -> int:
         with self._counting:
-            return sum(self._sizes.values())
+            return self._used.total()
 
-    @property
-    def full(self) -> bool:
-        return self.used_bytes >= self._cap_bytes
+    def full(self, owner: str) -> bool:
+        """Whether this VM has all that it may have."""
+        with self._counting:
+            return self._used[owner] >= _GREED * (self._cap_bytes - self._used.total())
 
     def prepare(self, now: float) -> list[Path]:
         """Make the directory and return the parts that wait to be stored, also those of VMs that are no more."""
@@ -114,11 +121,13 @@ class Spool:
 
     def count(self, path: Path, size: int) -> None:
         """Note how large a part is, 0 when it is no more."""
+        owner = path.name.partition(".")[0]
         with self._counting:
+            self._used[owner] += size - self._sizes.pop(path.name, 0)
             if size:
                 self._sizes[path.name] = size
-            else:
-                self._sizes.pop(path.name, None)
+            if not self._used[owner]:
+                del self._used[owner]
 
     def finish(self, path: Path) -> Path | None:
         """Close a part for good: the file to be stored, or None when there is no line in it."""
@@ -160,6 +169,7 @@ class Journal:
         self._header: Header | None = None
         self._file = -1
         self._size = 0
+        self._cut = False
 
     @property
     def path(self) -> Path | None:
@@ -170,12 +180,16 @@ class Journal:
         """When the open part's interval ends, in epoch seconds; None without one."""
         return self._header.end if self._header is not None else None
 
+    def over(self, now: float) -> bool:
+        """Whether the open part's interval has ended, or has not begun because the clock went back."""
+        return self._header is not None and not _is_current(self._header, now)
+
     def resume(self, destination: Destination | None, now: float) -> list[Path]:
         """Go on with what an earlier process left open if it still fits; the parts that are to be stored."""
         ready = []
         for path in self._spool.find_open(self._owner):
             header = read_header(path)
-            fits = header is not None and header.destination == destination and header.end > now
+            fits = header is not None and header.destination == destination and _is_current(header, now)
             if fits and header is not None and self._path is None:
                 self._adopt(path, header)
             elif (finished := self._spool.finish(path)) is not None:
@@ -186,6 +200,8 @@ class Journal:
         """Move what is in the pipe to the part of this interval, one mebibyte at most."""
         if self._path is None:
             self._begin(destination, now)
+        if self._cut:
+            self._end_line()
         moved = pipe.move(self._file, self._size)
         if not moved:
             return Taken()
@@ -193,6 +209,10 @@ class Journal:
         if self._path is not None:
             self._spool.count(self._path, self._size)
         return Taken(moved, os.pread(self._file, min(moved, _LOOKED_AT), start))
+
+    def skip(self) -> None:
+        """What comes next follows lines that were dropped."""
+        self._cut = True
 
     def whole(self) -> bool:
         """Whether the part ends with a whole line."""
@@ -231,15 +251,30 @@ class Journal:
         )
         path = self._spool.directory / f"{self._owner}.{end}-{suffix}{_OPEN}"
         header = Header(destination, key, end)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(_HEADER.dump_json(header) + b"\n")
-        self._adopt(path, header)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(_HEADER.dump_json(header) + b"\n")
+            self._adopt(path, header)
+        except OSError:
+            path.unlink()  # on a full disk the next attempt, soon, would make another one
+            raise
+
+    def _end_line(self) -> None:
+        if not self.whole():
+            self._size += os.pwrite(self._file, b"\n", self._size)
+        self._cut = False
 
     def _adopt(self, path: Path, header: Header) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         self._size = os.fstat(self._file).st_size
         self._path, self._header = path, header
         self._spool.count(path, self._size)
+
+
+def _is_current(header: Header, now: float) -> bool:
+    begins = header.end - header.destination.interval_min * _MINUTE_S
+    return begins - _CLOCK_SLACK_S <= now < header.end
 
 
 def read_header(path: Path) -> Header | None:

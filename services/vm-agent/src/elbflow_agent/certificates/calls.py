@@ -19,7 +19,14 @@ from elbflow import errors
 from elbflow_agent.certificates import dialects
 
 TIMEOUT_S = 10.0
-_FORM = "application/x-www-form-urlencoded; charset=utf-8"
+_LONGEST_CODE = 64
+_LONGEST_MESSAGE = 500
+"""Characters of what a service says, which becomes part of what VMs report: SWF takes 32 KiB of that."""
+_HEADERS = {
+    "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
+    # What is small on the wire and huge in memory is not asked for.
+    "Accept-Encoding": "identity",
+}
 
 
 class Refused(errors.Permanent):
@@ -46,7 +53,7 @@ class Calls:
     async def post(self, url: str, service: str, form: Mapping[str, str], keys: ReadOnlyCredentials) -> bytes:
         """The answer's body. Raises :class:`Refused` and :class:`Unreachable`; within ten seconds."""
         body = urlencode(form).encode()
-        request = AWSRequest(method="POST", url=url, data=body, headers={"Content-Type": _FORM})
+        request = AWSRequest(method="POST", url=url, data=body, headers=_HEADERS)
         SigV4Auth(keys, service, self._region).add_auth(request)
         try:
             async with self._session.post(
@@ -72,7 +79,8 @@ def _fault(status: int, body: bytes) -> Refused | Unreachable:
         found = dialects.fields(body)
     except dialects.NotXml:
         found = {}
-    code, message = found.get("Code", f"HTTP {status}"), found.get("Message", "")
+    code = found.get("Code", f"HTTP {status}")[:_LONGEST_CODE]
+    message = found.get("Message", "")[:_LONGEST_MESSAGE]
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
         return Unreachable(f"{code}: {message}")
     return Refused(status, code, message)

@@ -48,7 +48,10 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Vm:
-    """A credential at work: parsed once, good until ``expires_at`` (seconds since the epoch)."""
+    """A credential at work: parsed once, good until ``expires_at`` (seconds since the epoch).
+
+    ``speaks_2`` says that its IAM speaks version 2 of the exchange: only those issue certificates that are no CA's.
+    """
 
     credential: Credential
     principal: str
@@ -56,6 +59,7 @@ class Vm:
     iam: rsa.RSAPublicKey
     issued_at: float
     expires_at: float
+    speaks_2: bool
 
 
 def read(text: bytes) -> Credential:
@@ -96,10 +100,12 @@ def parsed(credential: Credential) -> Vm:
     """The credential, if its key belongs to its certificate. Raises :class:`UnusableCredential`."""
     try:
         certificate = x509.load_pem_x509_certificate(credential.certificate)
+        names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        speaks_2 = not _is_ca(certificate)
         # The library's own check of a key stops the whole process for a while; we made it, or our cloud did.
         key = serialization.load_pem_private_key(credential.key, None, unsafe_skip_rsa_key_validation=True)
         own, iam = certificate.public_key(), x509.load_pem_x509_certificate(credential.iam).public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension):
         raise UnusableCredential("the credential has a part that cannot be read") from None
     if not (
         isinstance(key, rsa.RSAPrivateKey)
@@ -108,7 +114,6 @@ def parsed(credential: Credential) -> Vm:
         and key.public_key().public_numbers() == own.public_numbers()
     ):
         raise UnusableCredential("the credential's key and certificate do not belong together")
-    names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     return Vm(
         credential,
         str(names[0].value) if names else "",
@@ -116,4 +121,13 @@ def parsed(credential: Credential) -> Vm:
         iam,
         certificate.not_valid_before_utc.timestamp(),
         certificate.not_valid_after_utc.timestamp(),
+        speaks_2,
     )
+
+
+def _is_ca(certificate: x509.Certificate) -> bool:
+    """Without a word about it, it may be: then as of the original."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return True

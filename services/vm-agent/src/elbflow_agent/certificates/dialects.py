@@ -30,7 +30,7 @@ def fields(body: bytes) -> dict[str, str]:
     reader = _Reader()
     try:
         reader.parser.Parse(body, True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the latter for encodings that are none for XML
         raise NotXml(f"the answer is not XML: {error}") from None
     return reader.found
 

@@ -1,8 +1,9 @@
 """The exchange with IAM, without its transport: the request a VM signs, the answer it checks and opens (7.4, 7.7).
 
 Version 2 of the exchange (REQ-7.6) rides on the first: a server that does not know it answers as it always did, and
-one that does binds its answer to the question. Nobody between can turn the one into the other, for the request's own
-signature covers all parameters.
+one that does binds its answer to the question. Nobody between can turn the one into the other: the request's own
+signature covers all parameters, and a VM whose certificate is of the kind that servers of version 2 issue takes no
+answer of version 1, which could be one to another question.
 """
 
 from __future__ import annotations
@@ -89,6 +90,9 @@ def opened(answer: Answer, question: Question, vm: Vm) -> bytes:
         raise BadAnswer("the answer is of a version that was not asked for")
     bound = f"&{question.arn}&{question.nonce}&{VERSION_2}" if answer.version else ""
     _check_origin(answer, bound, vm)
+    if vm.speaks_2 and question.nonce is not None and not answer.version:
+        # IAM issued the VM's certificate for version 2, so this is an answer to another question.
+        raise BadAnswer("the answer is of version 1, which this VM's IAM does not speak")
     certificates = _decoded(answer.server_certificate)
     parts = answer.server_pk.strip("\n").split("\n")
     if certificates is None or len(parts) != 2:
@@ -108,7 +112,7 @@ def leaf(pem: bytes) -> x509.Certificate:
     """The first certificate of a bundle. Raises :class:`BadAnswer`."""
     try:
         return x509.load_pem_x509_certificate(pem)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise BadAnswer("the server certificate cannot be read") from None
 
 

@@ -93,5 +93,6 @@ async def exchange(
     endpoint: str, region: str, *, time: clock.Clock, rng: random.Random, instruments: meters.Meters
 ) -> AsyncIterator[Exchange]:
     """The exchange with the IAM at ``endpoint``, a URL with its path, until the block ends."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=_CONNECTIONS)) as session:
+    connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
+    async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
         yield Exchange(endpoint, calls.Calls(session, region), roles.OwnRole(time), time, rng, instruments)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shutil
 import stat
 from pathlib import Path
 
 from elbflow import errors
 
-_IN_MEMORY = frozenset({"tmpfs", "ramfs"})
+_IN_MEMORY = frozenset({b"tmpfs", b"ramfs"})
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
+"""How the kernel shows blanks and backslashes; all other bytes of a path it shows as they are."""
 _MOUNTS = Path("/proc/self/mounts")
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # what is made in it is its owner's alone, and that is checked
 
@@ -23,11 +27,19 @@ def directory(run_dir: Path, chosen: Path | None = None) -> Path:
 
     The same one for the same ``run_dir``, made 0700 if absent. Blocking; raises :class:`NotPrivate`.
     """
-    if chosen is not None:
-        return made(chosen)
-    if is_in_memory(run_dir):
-        return made(run_dir / "keys")
-    return made(default(run_dir.resolve()))
+    return made(chosen if chosen is not None else _own(run_dir))
+
+
+def forget(run_dir: Path) -> None:
+    """Remove what :func:`directory` made for ``run_dir``, unless it was chosen: nobody serves there now. Blocking.
+
+    Shared memory would keep it until the machine is started anew.
+    """
+    shutil.rmtree(_own(run_dir), ignore_errors=True)
+
+
+def _own(run_dir: Path) -> Path:
+    return run_dir / "keys" if is_in_memory(run_dir) else default(run_dir.resolve())
 
 
 def default(run_dir: Path) -> Path:
@@ -49,12 +61,12 @@ def made(path: Path) -> Path:
 
 def is_in_memory(path: Path) -> bool:
     """Whether what is written below ``path``, which need not be there yet, stays in memory. Blocking."""
-    real = os.path.realpath(path)
-    best, kind = "", ""
-    for line in _MOUNTS.read_text().splitlines():
-        _, mount, fstype, *_ = line.split(" ")
-        mount = mount.encode().decode("unicode_escape")
-        inside = mount == "/" or real == mount or real.startswith(f"{mount}/")
+    real = os.fsencode(os.path.realpath(path))
+    best, kind = b"", b""
+    for line in _MOUNTS.read_bytes().split(b"\n"):
+        _, mount, fstype, *_ = (*line.split(b" "), b"", b"")
+        mount = _ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), mount)
+        inside = mount == b"/" or real == mount or real.startswith(mount + b"/")
         if inside and len(mount) >= len(best):
             best, kind = mount, fstype
     return kind in _IN_MEMORY

@@ -83,18 +83,19 @@ class AssumedRole:
         self._clock = time
         self._found: ReadOnlyCredentials | None = None
         self._until = float("-inf")
+        self._turn = asyncio.Lock()
 
     async def keys(self) -> ReadOnlyCredentials:
         """Temporary keys that live for two more minutes at least."""
-        if self._found is None or self._clock.now() >= self._until:
-            await self._assume()
-        assert self._found is not None
-        return self._found
+        async with self._turn:
+            if self._found is None or self._clock.now() >= self._until:
+                self._found = await self._assumed()
+            return self._found
 
     def refused(self) -> None:
         self._found = None
 
-    async def _assume(self) -> None:
+    async def _assumed(self) -> ReadOnlyCredentials:
         own = await self._own.keys()
         try:
             answer = dialects.fields(await self._calls.post(self._endpoint, "sts", self._form, own))
@@ -103,6 +104,6 @@ class AssumedRole:
             raise
         try:
             self._until = datetime.fromisoformat(answer["Expiration"]).timestamp() - _LEAD_S
-            self._found = ReadOnlyCredentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
+            return ReadOnlyCredentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
         except (KeyError, ValueError) as error:
             raise NoKeys(f"the answer to AssumeRole cannot be used: {error!r}") from error

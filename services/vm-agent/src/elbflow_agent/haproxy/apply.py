@@ -7,8 +7,9 @@ configuration that does not load never gets near the running process.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -22,6 +23,7 @@ from elbflow_agent.haproxy import (
     compare,
     diff,
     keys,
+    last_figures,
     master,
     model,
     old_workers,
@@ -40,6 +42,7 @@ _log = structlog.get_logger(__name__)
 _DYING_S = 2.0
 _DRAIN_LOOK_S = 0.2
 _TOLD_DIFFERENCES = 5
+_TOLD_SERVERS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,10 @@ class Convergence:
 
 
 class Applier:
-    """Owns the HAProxy of one place; all its methods may be called concurrently and are carried out in turn."""
+    """Owns the HAProxy of one place; all its methods may be called concurrently and are carried out in turn.
+
+    It reloads, and checks before, within ``reloading``: several HAProxys that share it keep their number down.
+    """
 
     def __init__(
         self,
@@ -66,6 +72,7 @@ class Applier:
         limits: place.Limits,
         time: clock.Clock,
         instruments: meters.Meters,
+        reloading: contextlib.AbstractAsyncContextManager[object] | None = None,
     ) -> None:
         held = keys.Keys(where) if held is None else held
         self.counters = stats.Counters()
@@ -76,21 +83,30 @@ class Applier:
             where, self._master, held, binary=binary, limits=limits, time=time, instruments=instruments
         )
         self._runtime = runtime.Runtime(where.admin_socket)
+        self._figures = last_figures.LastFigures(where.admin_socket)
         self._benched = benched.Benched(time)
         self._beside = beside.Beside(where, self._runtime, instruments=instruments)
         self._rotation = rotation.Rotation(where, held, self._runtime, instruments=instruments)
-        self._old_workers = old_workers.OldWorkers(self._master, time)
+        self._old_workers = old_workers.OldWorkers(
+            self._master, limits, self._count, time=time, instruments=instruments
+        )
+        self._limits = limits
         self._served: model.Model | None = None
         self._deadlines: dict[running.ServerKey, float] = {}
         self._last_worker: int | None = None
         self._alone: int | None = None  # the worker that is known to have no old ones beside it
+        self.keep_counts: Callable[[], Awaitable[None]] = _kept
+        """Called when what was counted can soon be found nowhere else; must not raise, nor call this object."""
         self._turn = asyncio.Lock()
+        self._reloading = contextlib.nullcontext() if reloading is None else reloading
 
-    async def converge(self, wanted: model.Model, *, drain_s: float) -> Convergence:
+    async def converge(self, wanted: model.Model, *, drain_s: float, old_worker_s: float | None = None) -> Convergence:
         """Reach ``wanted`` in one pass; servers that left drain for at most ``drain_s`` seconds.
 
-        A listener that cannot be bound is left out and reported. Raises :class:`errors.Retryable` when HAProxy could
-        not be brought there; what served before goes on serving. Cancellation leaves a state that the next call mends.
+        ``old_worker_s`` is how long a worker that is replaced may finish (None: what the limits say), at least for the
+        idle timeout. A listener that cannot be bound is left out and reported. Raises :class:`errors.Retryable` when
+        HAProxy could not be brought there; what served before goes on serving. Cancellation leaves a state that the
+        next call mends.
         """
         async with self._turn:
             found, actual = await self._observe()
@@ -100,10 +116,12 @@ class Applier:
             await self._beside.write(bindable)
             rotated = await self._rotate(actual, bindable)
             if found is None or actual is None or rotated is rotation.Outcome.RELOAD:
-                bindable, refused = await self._structure.checked(bindable)
-                problems = (*problems, *refused)
-                restructured = await self._restructure(found, actual, bindable, drain_s)
-                found, actual = await self._master.processes(), await self._runtime.observe()
+                # A HAProxy that is down waits for nobody.
+                async with self._reloading if actual is not None else contextlib.nullcontext():
+                    bindable, refused = await self._structure.checked(bindable)
+                    problems = (*problems, *refused)
+                    restructured = await self._restructure(found, actual, bindable, drain_s)
+                    found, actual = await self._master.processes(), await self._runtime.observe()
                 if restructured:
                     self._rotation.loaded(actual.pid, bindable)
                 else:
@@ -111,13 +129,17 @@ class Applier:
             else:
                 await self._structure.write(bindable)
             self._last_worker = actual.pid
-            changed = await self._execute(diff.membership(actual, bindable))
-            await self._execute(self._benched.look(actual, bindable, drain_s, is_new=restructured))
+            old_worker_s = self._limits.hard_stop_s if old_worker_s is None else old_worker_s
+            overdue_s = await self._old_workers.look(found, max(old_worker_s, wanted.idle_timeout_s))
+            changes = diff.membership(actual, bindable)
+            ends = self._benched.look(actual, bindable, drain_s, is_new=restructured)
+            after = await self._execute_and_look((*changes, *ends)) if changes else None
+            if not changes:
+                await self._execute(ends)
             parted = await self._depart(actual, bindable, drain_s)
-            if restructured or changed or parted or rotated is rotation.Outcome.CHANGED:
-                await self._prove(bindable)
+            if restructured or changes or parted or rotated is rotation.Outcome.CHANGED:
+                await self._prove(bindable, after if not parted else None)
             self._served = bindable
-            overdue_s = await self._old_workers.end_overdue()
             waits = [each for each in (overdue_s, self._benched.look_again_s) if each is not None]
             look_again_s = _DRAIN_LOOK_S if self._deadlines else min(waits, default=None)
             return Convergence(found.master, actual.tag, bindable, restructured, problems, look_again_s)
@@ -130,8 +152,9 @@ class Applier:
             problems = self._structure.obstructed(wanted.address, new)
             possible = wanted.without_ports(frozenset(each.port for each in problems))
             if actual is None or diff.needs_reload(actual, self._structure.tag(possible)):
-                await self._beside.write(possible)
-                possible, refused = await self._structure.checked(possible)
+                await self._beside.provide(possible)
+                refused = await self._structure.refused(possible)
+                possible = possible.without_ports(frozenset(each.port for each in refused))
                 problems = (*problems, *refused)
             tag = self._structure.tag(possible)
             told = preview.preview(actual, self._served, possible, tag, drain_s=drain_s)
@@ -140,12 +163,7 @@ class Applier:
     async def sample(self) -> bool:
         """Take the counters of all workers, also of those that drain; whether any of those is left."""
         async with self._turn:
-            worker, table = await self._runtime.statistics()
-            old_workers: tuple[int, ...] = ()
-            if worker != self._alone:
-                old_workers = (await self._master.processes()).old_workers
-                self._alone = None if old_workers else worker
-            return await self._take(worker, table, old_workers)
+            return await self._count()
 
     async def master_pid(self) -> int | None:
         """Pid of the serving master, or None."""
@@ -155,7 +173,13 @@ class Applier:
     async def stop(self, *, soft_s: float) -> None:
         """Stop HAProxy, letting connections finish for at most ``soft_s`` seconds."""
         async with self._turn:
+            self.leave()
             await self._master.stop(soft_s=soft_s)
+            self._old_workers.seen(())
+
+    def leave(self) -> None:
+        """Let old workers end by themselves: nobody counts any more."""
+        self._figures.keep(())
 
     async def _observe(self) -> tuple[running.Processes | None, running.Running | None]:
         found = await self._master.found()
@@ -186,7 +210,8 @@ class Applier:
         await self._take(worker, table, found.old_workers)
         self._alone = None
         self._old_workers.left(actual.pid, self._leaving(actual, wanted, drain_s))
-        await self._structure.reload(wanted, "settings" if actual.ports == wanted.ports else "listeners")
+        async with self._figures.held():
+            await self._structure.reload(wanted, "settings" if actual.ports == wanted.ports else "listeners")
         return True
 
     async def _rotate(self, actual: running.Running | None, wanted: model.Model) -> rotation.Outcome:
@@ -210,19 +235,22 @@ class Applier:
         self._deadlines = {key: self._deadlines.get(key, now + drain_s) for key in keys}
         if not keys:
             return False
-        parted = await self._execute(diff.farewell(actual, wanted, keys))
-        worker, table = await self._runtime.statistics()
+        farewell = diff.farewell(actual, wanted, keys)
+        worker, table = await self._runtime.carry_out_and_count(*map(orders.of, farewell))
+        self._note(farewell)
         rows = stats.parse(table)
         self.counters.observe(worker, rows)
         sessions = stats.sessions(rows)
         departures = [diff.Departure(key, self._deadlines[key], sessions.get(key, 0)) for key in keys]
-        return await self._remove(actual.pid, departures) or parted
+        return await self._remove(actual.pid, departures) or bool(farewell)
 
     async def _remove(self, pid: int, departures: Sequence[diff.Departure]) -> bool:
         now = self._clock.monotonic()
         changes = [change for departure in departures for change in diff.removal(departure, now)]
         await self._execute(change for change in changes if not isinstance(change, diff.DeleteServer))
         gone = [change.key for change in changes if isinstance(change, diff.DeleteServer)]
+        if gone:
+            await self.keep_counts()
         deletions = [orders.delete_server(key) for key in gone]
         busy = []
         for key, deletion, answer in zip(gone, deletions, await self._runtime.attempt(*deletions), strict=True):
@@ -231,17 +259,22 @@ class Applier:
                 continue
             if not deletion.obeyed(answer):
                 raise runtime.Refused(f"{deletion.command}: {answer or 'empty answer'}")
-            self._meters.runtime_ops.labels(diff.DeleteServer.__name__).inc()
             self.counters.forget_server(pid, key)
             del self._deadlines[key]
-            _log.info("server_removed", backend=key[0], server=key[1])
+        removed = [f"{key[0]}/{key[1]}" for key in gone if key not in busy]
+        if removed:
+            self._meters.runtime_ops.labels(diff.DeleteServer.__name__).inc(len(removed))
+            _log.info("servers_removed", count=len(removed), servers=removed[:_TOLD_SERVERS])
         # The last session of a busy one is still ending, or has left idle connections; the next look removes it.
         await self._execute(change for key in busy for change in diff.release(key))
         return bool(changes)
 
-    async def _prove(self, wanted: model.Model) -> None:
-        """Raise :class:`compare.Disagreement` unless HAProxy is now what it should be."""
-        actual = await self._runtime.observe()
+    async def _prove(self, wanted: model.Model, after: running.Running | None) -> None:
+        """Raise :class:`compare.Disagreement` unless HAProxy is now what it should be.
+
+        ``after`` is what it was after the last change, None if nobody has looked since.
+        """
+        actual = await self._runtime.observe() if after is None else after
         found = compare.differences(actual, wanted, self._structure.tag(wanted), leaving=self._deadlines)
         found = (*found, *await self._rotation.differences(wanted), *await self._beside.differences(wanted))
         if not found:
@@ -252,21 +285,46 @@ class Applier:
         _log.error("haproxy_differs", count=len(found), differences=told)
         raise compare.Disagreement(told)
 
+    async def _count(self) -> bool:
+        worker, table = await self._runtime.statistics()
+        old_workers: tuple[int, ...] = ()
+        if worker != self._alone:
+            old_workers = (await self._master.processes()).old_workers
+            self._alone = None if old_workers else worker
+        self._old_workers.seen(old_workers)
+        return await self._take(worker, table, old_workers)
+
     async def _take(self, worker: int, table: str, old_workers: tuple[int, ...]) -> bool:
         for pid in old_workers:
             try:
-                rows = stats.parse(await self._master.old_worker_statistics(pid))
+                last = await self._figures.of(pid) or await self._master.old_worker_statistics(pid)
             except runtime.Unreachable:
                 continue  # it ended between the list and the question
-            self.counters.observe(pid, rows)
+            self.counters.observe(pid, stats.parse(last))
+        self._figures.keep(old_workers)
         self.counters.observe(worker, stats.parse(table))
         self.counters.keep_workers(frozenset({*old_workers, worker}))
+        if self._figures.finished:
+            await self.keep_counts()
+            self._figures.let_go()
         return bool(old_workers)
 
-    async def _execute(self, given: Iterable[diff.Change]) -> bool:
-        """Carry out the changes in order; whether there were any."""
+    async def _execute(self, given: Iterable[diff.Change]) -> None:
+        """Carry out the changes in order."""
         changes = list(given)
         await self._runtime.carry_out(*map(orders.of, changes))
+        self._note(changes)
+
+    async def _execute_and_look(self, changes: Sequence[diff.Change]) -> running.Running:
+        """Carry out the changes in order; what HAProxy serves then."""
+        found = await self._runtime.carry_out_and_observe(*map(orders.of, changes))
+        self._note(changes)
+        return found
+
+    def _note(self, changes: Iterable[diff.Change]) -> None:
         for kind, count in Counter(type(change).__name__ for change in changes).items():
             self._meters.runtime_ops.labels(kind).inc(count)
-        return bool(changes)
+
+
+async def _kept() -> None:
+    """Whoever has no memory has nothing to keep."""

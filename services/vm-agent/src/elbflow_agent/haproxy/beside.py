@@ -27,14 +27,16 @@ class Beside:
 
     async def write(self, wanted: model.Model) -> None:
         """Bring the files up to date; each is replaced as a whole."""
-        if wanted.routes or _has_routes(wanted):
-            await self._put(
-                self._where.routes, "".join(f"{value} {name}\n" for value, name in sorted(wanted.routes.items()))
-            )
-        for port in wanted.anchors:
-            await self._put(self._where.trust_file(port), self._trusted(wanted, port))
-        if wanted.anchors and await files.read(self._where.identity) is None:
-            await files.replace(self._where.identity, await nobody.identity())
+        for path, text in self._texts(wanted).items():
+            await files.update(path, text.encode())
+        await self._identify(wanted)
+
+    async def provide(self, wanted: model.Model) -> None:
+        """Make those that are missing, for a look at a configuration that may never come into force."""
+        for path, text in self._texts(wanted).items():
+            if await files.read(path) is None:
+                await files.replace(path, text.encode())
+        await self._identify(wanted)
 
     async def install(self, wanted: model.Model) -> bool:
         """Give them to the serving worker, which has the version of ``wanted``; False when that takes a reload."""
@@ -100,10 +102,16 @@ class Beside:
         """Content of a trust file. An empty one would be refused, so nobody is trusted in any case."""
         return nobody.CERTIFICATE + "".join(anchor.pem for anchor in wanted.anchors[port])
 
-    async def _put(self, path: Path, text: str) -> None:
-        data = text.encode()
-        if data != await files.read(path):
-            await files.replace(path, data)
+    def _texts(self, wanted: model.Model) -> dict[Path, str]:
+        texts = {self._where.trust_file(port): self._trusted(wanted, port) for port in wanted.anchors}
+        if wanted.routes or _has_routes(wanted):
+            routes = sorted(wanted.routes.items())
+            texts[self._where.routes] = "".join(f"{value} {name}\n" for value, name in routes)
+        return texts
+
+    async def _identify(self, wanted: model.Model) -> None:
+        if wanted.anchors and await files.read(self._where.identity) is None:
+            await files.replace(self._where.identity, await nobody.identity())
 
 
 def _leaves(anchors: tuple[model.Anchor, ...]) -> frozenset[str]:

@@ -10,6 +10,8 @@ from elbflow import errors
 from elbflow_agent.haproxy import commands
 
 _TIMEOUT_S = 20.0
+_NICENESS = 5
+"""A check must not take the core from HAProxys that serve, nor from changes that need no check."""
 _LONGEST_REASON = 600
 _LONGEST_OUTPUT = 1 << 20
 
@@ -36,7 +38,7 @@ async def run(*command: str, timeout_s: float) -> tuple[int, str]:
     """Run a short-lived command; its exit code and what it printed."""
     with os.fdopen(os.memfd_create("output"), "rb") as output:
         try:
-            code = await commands.run(command, output=output.fileno(), timeout_s=timeout_s)
+            code = await commands.run(command, output=output.fileno(), timeout_s=timeout_s, niceness=_NICENESS)
         except TimeoutError as error:
             raise CheckTimedOut(f"{command[0]} {command[1]} did not finish in {timeout_s:g} s") from error
         text = await asyncio.to_thread(os.pread, output.fileno(), _LONGEST_OUTPUT, 0)

@@ -14,7 +14,7 @@ import re
 from elbflow_agent.haproxy import model, place, safe
 
 COOKIE = "AWSELB"
-_UNCACHED = "set-header Cache-Control 'no-cache=\"set-cookie\"'"
+_UNCACHED = "add-header Cache-Control 'no-cache=\"set-cookie\"'"
 
 
 def rules(listener: model.Listener, where: place.Place) -> list[str]:
@@ -29,12 +29,15 @@ def rules(listener: model.Listener, where: place.Place) -> list[str]:
 
 
 def _own(stickiness: model.Stickiness, *, secure: bool) -> list[str]:
-    life = "" if stickiness.duration_s is None else f" maxlife {stickiness.duration_s}s"
+    lasting, life = "", ""
+    if stickiness.duration_s is not None:
+        # The browser forgets it in time, and keeps it until then; what it sends later than that counts no more.
+        lasting, life = f" attr Max-Age={stickiness.duration_s}", f" maxlife {stickiness.duration_s}s"
     return [
         # Dynamic values need no keyword on the server line, so servers can join at run time.
-        f"cookie {COOKIE} insert indirect nocache httponly{' secure' if secure else ''} dynamic{life}",
+        f"cookie {COOKIE} insert indirect httponly{' secure' if secure else ''}{lasting} dynamic{life}",
         f"dynamic-cookie-key {safe.key(stickiness.key)}",
-        # Only this rule set sees the cookie that HAProxy itself inserts.
+        # Only this rule set sees the cookie that HAProxy itself inserts. Its word for "nocache" looks at every answer.
         f"http-after-response {_UNCACHED} if {{ res.hdr(Set-Cookie) -m beg {COOKIE}= }}",
     ]
 

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from elbflow_agent.haproxy import model
+from elbflow_agent.haproxy import constraints, model
 
 _BEGIN = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 _END = datetime.datetime(9999, 12, 31, tzinfo=datetime.UTC)
@@ -32,22 +32,28 @@ def identity() -> bytes:
 
 
 def anchor_for(leaf_der: bytes, issuer_der: bytes) -> model.Anchor:
-    """What makes HAProxy accept ``leaf_der`` and as little else as can be: its issuer, for this subject alone.
+    """What makes HAProxy accept ``leaf_der`` and as little else as can be: its issuer, for these names alone.
 
-    It is a certificate of our own about the issuer's name and key, restricted to the leaf's subject and trusted by
-    itself. Raises ValueError when ``issuer_der`` did not sign the leaf.
+    It is a certificate of our own about the issuer's name and key, restricted to the leaf's names and trusted by
+    itself. Raises ValueError when ``issuer_der`` did not sign the leaf, or when there is anything odd in them.
     """
-    leaf, issuer = x509.load_der_x509_certificate(leaf_der), x509.load_der_x509_certificate(issuer_der)
+    try:
+        return _anchor_for(x509.load_der_x509_certificate(leaf_der), x509.load_der_x509_certificate(issuer_der))
+    except ValueError:
+        raise
+    except Exception as error:  # what servers show is up to them, and the library has a dozen words for it
+        raise ValueError(f"the certificates cannot be used: {type(error).__name__}") from error
+
+
+def _anchor_for(leaf: x509.Certificate, issuer: x509.Certificate) -> model.Anchor:
     _require_issued(leaf, issuer)
     key = ec.generate_private_key(ec.SECP256R1())
     builder = (
         x509.CertificateBuilder(issuer.subject, issuer.issuer, None, issuer.serial_number, _BEGIN, _END)
         .public_key(issuer.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(constraints.of(leaf), critical=True)
     )
-    if len(leaf.subject.rdns):
-        only = x509.NameConstraints([x509.DirectoryName(leaf.subject)], None)
-        builder = builder.add_extension(only, critical=True)
     for extension in issuer.extensions:
         if isinstance(extension.value, x509.SubjectKeyIdentifier):
             builder = builder.add_extension(extension.value, critical=False)

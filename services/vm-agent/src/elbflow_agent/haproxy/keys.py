@@ -66,6 +66,10 @@ class Keys:
         except KeyError:
             raise Forgotten(f"the key of certificate {certificate.leaf} is not held") from None
 
+    def without(self, wanted: model.Model) -> frozenset[int]:
+        """Ports of ``wanted`` whose certificate's key is not held."""
+        return frozenset(port for port, each in wanted.certificates.items() if each.fingerprint not in self._held)
+
     @contextlib.asynccontextmanager
     async def staged(self, wanted: model.Model) -> AsyncIterator[place.Place]:
         """The place to render ``wanted`` for while it is checked: its key files are there, and gone afterwards."""

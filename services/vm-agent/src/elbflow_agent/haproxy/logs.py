@@ -1,8 +1,12 @@
 """HAProxy's log lines: what makes HAProxy write them, and what they say (spec/vm-agent-data-plane 5.1, REQ-5.1).
 
-Every line is one JSON array. HAProxy writes it into a pipe that itself holds open for reading and writing: the pipe
-and what is in it outlive every agent, a full one costs a line and never a request, and many lines can be taken with
-one system call. A datagram socket would vanish with its agent and hold ten lines.
+Every line is one JSON array, in which there is no text of clients'. That follows for HTTP, as HAProxy itself writes it
+fastest: noted headers in braces, those of the answer likewise, and the request's first line. What could be taken for
+something else there is ``#`` and two hexadecimal digits.
+
+HAProxy writes lines into a pipe that itself holds open for reading and writing: the pipe and what is in it outlive
+every agent, a full one costs a line and never a request, and many lines can be taken with one system call. A datagram
+socket would vanish with its agent and hold ten lines.
 
 Lines of both lengths begin alike; the short ones serve only to measure, and a busy listener writes but a few of them.
 """
@@ -11,10 +15,14 @@ from __future__ import annotations
 
 import enum
 import os
+import re
+import socket
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import orjson
+
+from elbflow_agent.haproxy import forwarded
 
 FD = 9
 """File descriptor of the pipe inside HAProxy."""
@@ -24,26 +32,31 @@ _LONGEST_URI = 16384
 _SHOWN_RATE = 100
 """Requests or connections per second and listener of which all are measured; beyond only one of ``_ONE_OF`` is."""
 _ONE_OF = 64
+_IPV4_BYTES = 4
 
 _HTTP_SHORT = '["H",%Tc,%Tr,%ST,"%ts",%bq,%sq'
 _TCP_SHORT = '["T",%Tc,-1,-1,"%ts",%bq,%sq'
-_BOTH = ',%Ts.%ms,%Th,%Tw,"%ci","%cp","%si","%sp","%f",%U,%B,"%sslc","%sslv"'
-_HTTP_ONLY = (
-    ',%Ti,%TR,"%[capture.req.method]","%[capture.req.uri,json(ascii)]","%[capture.req.ver]"'
-    ',"%[var(txn.elb_host),json(ascii)]","%[var(txn.elb_agent),json(ascii)]"'
-    ',"%[var(txn.elb_got)]","%[var(txn.elb_got_head)]","%[var(txn.elb_got_heads)]"'
-    ',"%[var(txn.elb_gave)]","%[var(txn.elb_gave_head)]","%[var(txn.elb_gave_heads)]"'
-)
+_BOTH = ',%Ts.%ms,%Th,%Tw,"%[src,hex]","%cp","%[bc_dst,hex]","%sp","%f",%U,%B,"%sslc","%sslv"'
+_HTTP_ONLY = ",%Ti,%TR"
+_HTTP_TEXTS = " %hr %hs %r"
+_NOTED_TEXTS = (("Host", 1024), ("User-Agent", 8192))
+_HEAD = len(forwarded.SEEN) + len(_NOTED_TEXTS)
+# Sizes are counted without headers; those of bodies that do not announce theirs follow from the headers' size.
+_KEPT = "hdrs,length,sub(txn.elb_ends)"
 _HTTP_RULES = (
-    "http-request set-var(txn.elb_host) req.fhdr(host)",
-    "http-request set-var(txn.elb_agent) req.fhdr(user-agent)",
-    # Sizes are counted without headers; those of bodies that do not announce theirs follow from the headers' size.
-    "http-request set-var(txn.elb_got) req.hdr_val(content-length)",
-    "http-request set-var(txn.elb_got_head) req.hdrs,length if { req.hdr(transfer-encoding) -m found }",
-    "http-request set-var(txn.elb_got_heads) req.fhdr_cnt if { req.hdr(transfer-encoding) -m found }",
-    "http-after-response set-var(txn.elb_gave) res.hdr_val(content-length)",
-    "http-after-response set-var(txn.elb_gave_head) res.hdrs,length unless { res.hdr(content-length) -m found }",
-    "http-after-response set-var(txn.elb_gave_heads) res.fhdr_cnt unless { res.hdr(content-length) -m found }",
+    *(f"capture request header {name} len {length}" for name, length in _NOTED_TEXTS),
+    "declare capture request len 10",
+    "capture response header Content-Length len 20",
+    "declare capture response len 10",
+)
+_HTTP_ANSWER_RULES = (
+    "http-after-response capture res.fhdr(content-length) id 0",
+    "http-after-response set-var(txn.elb_ends) res.fhdr_cnt,mul(4),add(2)",
+    f"http-after-response capture res.{_KEPT} id 1",
+)
+_HTTP_SELDOM_RULES = (
+    f"http-request set-var(txn.elb_ends) req.fhdr_cnt,mul(4),add(2) if {forwarded.seen(forwarded.CHUNKS)}",
+    f"http-request capture req.{_KEPT} id {_HEAD} if {forwarded.seen(forwarded.CHUNKS)}",
 )
 _UNSEEN = f"!{{ rand({_ONE_OF}) eq 0 }}"
 _HTTP_SAMPLING = f"http-request set-log-level silent if {{ fe_req_rate gt {_SHOWN_RATE} }} {_UNSEEN}"
@@ -75,9 +88,22 @@ def frontend_lines(mode: str, logging: Logging) -> tuple[str, ...]:
     if logging is Logging.NONE:
         return ()
     if logging is Logging.SAMPLED:
-        return f"log-format '{start}]'", _HTTP_SAMPLING if http else _TCP_SAMPLING
-    rest = _BOTH + _HTTP_ONLY if http else _BOTH
-    return f"log-format '{start}{rest}]'", *(_HTTP_RULES if http else ())
+        return f"log-format '{start},\"%f\"]'", _HTTP_SAMPLING if http else _TCP_SAMPLING
+    if http:
+        return f"log-format '{start}{_BOTH}{_HTTP_ONLY}]{_HTTP_TEXTS}'", *_HTTP_RULES
+    return (f"log-format '{start}{_BOTH}]'",)
+
+
+def answer_lines(logging: Logging, others: str) -> tuple[str, ...]:
+    """Directives for HTTP frontends that end the rules for most answers; for which not, ``others`` says too."""
+    if logging is not Logging.FULL:
+        return ()
+    return f"http-after-response allow if {{ capture.res.hdr(0) -m found }} !{others}", *_HTTP_ANSWER_RULES
+
+
+def seldom_lines(logging: Logging) -> tuple[str, ...]:
+    """Directives for HTTP frontends, for requests with one of the headers :data:`forwarded.SEEN`."""
+    return _HTTP_SELDOM_RULES if logging is Logging.FULL else ()
 
 
 def block(lines: tuple[str, ...]) -> str:
@@ -127,7 +153,10 @@ def logging_for(full: bool) -> Logging:
 
 
 class Short(NamedTuple):
-    """What every line begins with. Times are in milliseconds, -1 where there is none."""
+    """What every line begins with, and its frontend, in whose lines ``~`` marks TLS.
+
+    Times are in milliseconds, -1 where there is none.
+    """
 
     kind: str
     connect_ms: int
@@ -136,6 +165,7 @@ class Short(NamedTuple):
     ending: str
     backend_queue: int
     server_queue: int
+    frontend: str = ""
 
     @property
     def latency_ms(self) -> int | None:
@@ -174,7 +204,11 @@ class Tcp(NamedTuple):
 
 
 class Http(NamedTuple):
-    """A request to an HTTP or HTTPS listener. Texts are Latin-1; numbers as texts are ``-`` when unknown."""
+    """A request to an HTTP or HTTPS listener. Texts are Latin-1, and ``-`` when unknown.
+
+    ``got`` and ``gave`` are the announced sizes of bodies, ``got_head`` and ``gave_head`` what HAProxy counts of the
+    headers of those that have none; that of a request has grown by then (:func:`forwarded.added`).
+    """
 
     kind: str
     connect_ms: int
@@ -204,34 +238,88 @@ class Http(NamedTuple):
     agent: str
     got: str
     got_head: str
-    got_heads: str
     gave: str
     gave_head: str
-    gave_heads: str
 
 
 Entry: TypeAlias = Http | Tcp
-_SHORT_FIELDS = len(Short._fields)
+_SHORT_FIELDS = len(Short._fields) - 1
+_FRONTEND = Tcp._fields.index("frontend")
+_ADDRESSES = Tcp._fields.index("client"), Tcp._fields.index("server")
+_NUMBERS = Http._fields.index("method")
+_TEXTS = re.compile(r" \{([^{}]*)\} \{([^{}]*)\} (.*)| <BADREQ>", re.DOTALL)
+"""Without noted headers where HAProxy gave up before there was a request."""
+_ESCAPED = re.compile("#([0-9A-F]{2})")
+_NO_HEADERS = "|" * _HEAD, "|"
 
 
 def short(line: bytes) -> Short | None:
     """The beginning of a line, or None for what is no line of ours: HAProxy also says that proxies stop."""
-    fields = _fields(line)
-    return Short._make(fields[:_SHORT_FIELDS]) if fields is not None and len(fields) >= _SHORT_FIELDS else None
+    fields, _ = _parts(line)
+    if fields is None or len(fields) < _SHORT_FIELDS:
+        return None
+    at = _FRONTEND if len(fields) > _FRONTEND else _SHORT_FIELDS
+    return Short._make([*fields[:_SHORT_FIELDS], fields[at] if len(fields) > at else ""])
+
+
+def is_short(line: bytes) -> bool:
+    """Whether it is a line that was written only to measure."""
+    fields, _ = _parts(line)
+    return fields is not None and _SHORT_FIELDS <= len(fields) <= len(Short._fields)
 
 
 def entry(line: bytes) -> Entry | None:
     """A full line, or None for what is none."""
-    fields = _fields(line)
-    if fields is None:
+    fields, rest = _parts(line)
+    if fields is None or len(fields) not in (_NUMBERS, len(Tcp._fields)):
         return None
-    kind: type[Http] | type[Tcp] = Http if fields[:1] == ["H"] else Tcp
-    return kind._make(fields) if len(fields) == len(kind._fields) else None
-
-
-def _fields(line: bytes) -> list[str | int | float] | None:
     try:
-        fields = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        for at in _ADDRESSES:
+            fields[at] = _address(str(fields[at]))
+        if fields[0] == "H":
+            return Http._make([*fields, *_texts(rest.decode("latin-1"))])
+        return Tcp._make(fields)
+    except (TypeError, ValueError):
         return None
-    return fields if isinstance(fields, list) else None
+
+
+def _parts(line: bytes) -> tuple[list[str | int | float] | None, bytes]:
+    """The array and what follows it."""
+    array, end, rest = line.partition(b"]")
+    try:
+        fields = orjson.loads(array + end)
+    except orjson.JSONDecodeError:
+        return None, b""
+    return (fields if isinstance(fields, list) else None), rest
+
+
+def _address(text: str) -> str:
+    if text == "-":
+        return text
+    packed = bytes.fromhex(text)
+    return socket.inet_ntop(socket.AF_INET if len(packed) == _IPV4_BYTES else socket.AF_INET6, packed)
+
+
+def _texts(rest: str) -> tuple[str, ...]:
+    """The fields of :class:`Http` that are texts; raises ValueError when something is missing."""
+    found = _TEXTS.fullmatch(rest)
+    if found is None:
+        raise ValueError("no request follows the numbers")
+    asked, answered = (found[at + 1] or empty for at, empty in enumerate(_NO_HEADERS))
+    got, host, agent, got_head = map(_decoded, asked.split("|", _HEAD)[forwarded.LENGTH :])
+    gave, gave_head = map(_decoded, answered.split("|", 1))
+    return *_first_line(found[3] or ""), host, agent, got, got_head, gave, gave_head
+
+
+def _first_line(text: str) -> tuple[str, str, str]:
+    method, _, tail = text.partition(" ")
+    target, _, version = tail.rpartition(" ")
+    if not tail:  # HAProxy's word for what it could not read
+        return "-", "-", "-"
+    if not version.startswith("HTTP/"):  # a line that is too long for the log
+        target, version = tail, "-"
+    return _decoded(method), _decoded(target), _decoded(version)
+
+
+def _decoded(text: str) -> str:
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) or "-"

@@ -32,6 +32,7 @@ RELOAD_SPACING_S = 0.15
 _RELOAD_LOOKS_S = (0.02, 0.01)
 """When to look for the new worker: first, and then again and again. A master that is asked works the slower."""
 _TERMINATE_S = 2.0
+_ORDERS_AT_ONCE = 100
 _SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -144,9 +145,11 @@ class Master:
         """``show sess`` of a worker that drains."""
         return await self._shown(f"@!{pid} show sess")
 
-    async def tell_old_worker(self, pid: int, command: str) -> None:
-        """Have a worker that drains carry out a command, whatever it says to it."""
-        await runtime.ask(self._where.master_socket, f"@!{pid} {command}", timeout_s=_SOCKET_S)
+    async def tell_old_worker(self, pid: int, *orders: str) -> None:
+        """Have a worker that drains carry out commands, whatever it says to them."""
+        for at in range(0, len(orders), _ORDERS_AT_ONCE):
+            line = tuple(f"@!{pid} {order}" for order in orders[at : at + _ORDERS_AT_ONCE])
+            await runtime.tell(self._where.master_socket, *line, timeout_s=_SOCKET_S)
 
     async def _recorded(self) -> int | None:
         return await asyncio.to_thread(processes.recorded, self._where.pid_file, self._where.configuration)

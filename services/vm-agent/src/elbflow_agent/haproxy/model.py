@@ -230,6 +230,11 @@ class Model:
         return {each.port: each.anchors for each in self.listeners if each.anchors is not None}
 
     @property
+    def introduced(self) -> frozenset[int]:
+        """Ports of servers that hear of the client before its first byte."""
+        return frozenset(server.port for each in self.listeners if each.proxy_protocol for server in each.servers)
+
+    @property
     def certificates(self) -> dict[int, Certificate]:
         """Certificates by the port of their listener."""
         return {each.port: each.certificate for each in self.listeners if each.certificate is not None}

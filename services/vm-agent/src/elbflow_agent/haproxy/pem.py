@@ -13,12 +13,16 @@ from typing import TypeAlias
 
 from cryptography import exceptions, x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from elbflow import rsa_numbers
 from elbflow_agent.certificates.model import Bundle, fingerprint
 from elbflow_agent.haproxy import keys, model, tls
 
-_KEY = re.compile(rb"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----.*?-----END ([A-Z]+ )?PRIVATE KEY-----", re.DOTALL)
+# Nothing is looked at twice: all VMs of the process wait for a match.
+_KEY = re.compile(
+    rb"-----BEGIN (?P<kind>(?:[A-Z]+ )?)PRIVATE KEY-----(?:[^-]++|-(?!----))*+-----END (?P=kind)PRIVATE KEY-----"
+)
 _LARGEST = 128 * 1024
 _PEM = serialization.Encoding.PEM
 _DER = serialization.Encoding.DER
@@ -50,7 +54,10 @@ def _key(text: bytes) -> tuple[bytes, bytes]:
     if len(found) != 1:
         raise tls.Unusable(f"there are {len(found)} private keys instead of one")
     try:
-        key = serialization.load_pem_private_key(found[0], password=None)
+        # The library's own check looks for primes: it stops the whole process, with all its VMs, for half a second.
+        key = serialization.load_pem_private_key(found[0], password=None, unsafe_skip_rsa_key_validation=True)
+        if isinstance(key, rsa.RSAPrivateKey) and not rsa_numbers.are_consistent(key.private_numbers()):
+            raise tls.Unusable("the private key cannot be used (its numbers do not belong together)")
         public = key.public_key().public_bytes(_DER, _SPKI)
         written = key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     except (ValueError, TypeError, AttributeError, exceptions.UnsupportedAlgorithm) as error:
@@ -62,7 +69,7 @@ def _key(text: bytes) -> tuple[bytes, bytes]:
 def _certificates(text: bytes) -> _Chain:
     try:
         return x509.load_pem_x509_certificates(_KEY.sub(b"", text))
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise tls.Unusable(f"the certificate cannot be read: {str(error)[:120]}") from None
 
 

@@ -13,6 +13,8 @@ from elbflow_agent.haproxy import logs, safe
 
 _LONGEST_SOCKET_PATH = 97  # HAProxy itself accepts no longer one
 _RESERVED_FILES = 200
+_LONGEST_PROMISE_S = 4000  # the idle timeout's greatest value; the draining timeout's is 3600
+_BACKSTOP_MARGIN_S = 60
 IDENTITY_NAME = "identity.pem"
 KEY_SUFFIX = ".pem"
 EMPTY_503 = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -117,14 +119,21 @@ def trust_name(port: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``max_connections`` bounds client connections, ``hard_stop_s`` how long an old worker may drain.
+    """``max_connections`` bounds client connections, ``old_workers`` how many of those there may be.
 
+    ``hard_stop_s`` is how long an old worker may finish what no draining timeout speaks of.
     ``low_ports`` says that HAProxy may bind ports below 1024 even if this process may not.
     """
 
     max_connections: int = 4000
     hard_stop_s: int = 300
     low_ports: bool = False
+    old_workers: int = 16
+
+    @property
+    def backstop_s(self) -> int:
+        """When an old worker ends by itself, should no agent end it: later than anything can be promised."""
+        return max(self.hard_stop_s, _LONGEST_PROMISE_S) + _BACKSTOP_MARGIN_S
 
     def fitted(self) -> Limits:
         """The same limits, reduced to what the hard limit of open files allows (two files per connection)."""

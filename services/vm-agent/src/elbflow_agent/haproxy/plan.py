@@ -60,7 +60,7 @@ def plan(
             servers = _servers(wanted, listener, members, in_rotation, identities)
             listeners[listener.port] = _listener(wanted, listener, front, servers, server_connections)
             remarks = front.remarks if front is not None else ()
-            problems += [document.ListenerProblem(listener.port, remark) for remark in remarks]
+            problems += [document.ListenerProblem(listener.port, remark, is_served=True) for remark in remarks]
         except errors.Permanent as error:
             problems.append(document.ListenerProblem(listener.port, str(error)))
     idle_s = min(max(wanted.attributes.idle_timeout_s, 1), _LONGEST_IDLE_S)

@@ -8,6 +8,8 @@ import os
 import signal
 from pathlib import Path
 
+from elbflow import flag
+
 
 async def exited(pid: int) -> None:
     """Return when process ``pid`` has ended, at once when there is none.
@@ -19,7 +21,7 @@ async def exited(pid: int) -> None:
     except ProcessLookupError:
         return
     loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
+    ended = flag.Flag()
     loop.add_reader(descriptor, ended.set)
     try:
         await ended.wait()

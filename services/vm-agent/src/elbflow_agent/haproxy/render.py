@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 
-from elbflow_agent.haproxy import cookies, desync, logs, model, place, queues, safe, tls_words, trust_words
+from elbflow_agent.haproxy import cookies, desync, forwarded, logs, model, place, queues, safe, tls_words, trust_words
 
 _CONNECT_S = 5
 _LONGEST_REQUEST_HEADER_S = 60
 _LONGEST_QUEUE_S = 60
-_MOST_FORWARDED = 3
-"""Headers X-Forwarded-For of a request, the last ones, that become one with the client's address at its end."""
+_MOST_HEADERS = 512
+"""HAProxy's own limit of 101 turns away requests, and answers of servers, that other load balancers pass on."""
 
 
 def tag(wanted: model.Model, where: place.Place, limits: place.Limits) -> str:
@@ -23,9 +23,9 @@ def tag(wanted: model.Model, where: place.Place, limits: place.Limits) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def render(wanted: model.Model, where: place.Place, limits: place.Limits) -> str:
-    """The complete configuration."""
-    return _text(wanted, where, limits, tag(wanted, where, limits))
+def render(wanted: model.Model, where: place.Place, limits: place.Limits, version: str | None = None) -> str:
+    """The complete configuration; ``version`` is its :func:`tag`, if that is known already."""
+    return _text(wanted, where, limits, tag(wanted, where, limits) if version is None else version)
 
 
 def server_options(listener: model.Listener) -> str:
@@ -52,19 +52,22 @@ def _text(wanted: model.Model, where: place.Place, limits: place.Limits, version
 
 def _global(where: place.Place, limits: place.Limits, version: str) -> str:
     # HAProxy's own HTTP client is not used here; verifying, it would load the system's certificates at every start,
-    # check and reload, which takes three quarters of their time.
+    # check and reload, which takes three quarters of their time. Profiling would start by itself under load.
     return f"""# written by elbflow-agent; changes are overwritten
 global
     description {safe.tag(version)}
     nbthread 1
     maxconn {limits.max_connections}
-    hard-stop-after {limits.hard_stop_s}s
+    hard-stop-after {limits.backstop_s}s
     httpclient.ssl.verify none
+    profiling.tasks off
+    tune.http.maxhdr {_MOST_HEADERS}
     stats socket unix@{safe.path(str(where.admin_socket))} mode 600 level admin expose-fd listeners"""
 
 
 def _defaults(wanted: model.Model, where: place.Place) -> str:
     idle_s = wanted.idle_timeout_s
+    # A connection that browsers opened in advance ends without a 408, which would answer a request just sent on it.
     # Redispatch at every retry: a dead server costs no turn-around delay while another one lives.
     common = f"""    option redispatch 1
     retries 3
@@ -79,6 +82,8 @@ def _defaults(wanted: model.Model, where: place.Place) -> str:
     timeout http-request {min(idle_s, _LONGEST_REQUEST_HEADER_S)}s
     timeout http-keep-alive {idle_s}s
     option idle-close-on-response
+    option http-ignore-probes
+    option disable-h2-upgrade
     http-reuse safe
     errorfile 503 {safe.path(str(where.error_503))}
 
@@ -104,21 +109,27 @@ def _frontend(wanted: model.Model, listener: model.Listener, where: place.Place)
         f"    tcp-request connection reject if {{ src {wanted.address} }}",
     ]
     lines += [f"    {line}" for line in tls_words.frontend_lines(listener)]
-    lines += [f"    {line}" for line in logs.frontend_lines(listener.mode, wanted.logging)]
-    if listener.mode is model.Mode.HTTP:
-        lines += [f"    {line}" for line in desync.frontend_lines(wanted.desync)]
-        lines += _http_rules(listener)
+    rules = _http_rules if listener.mode is model.Mode.HTTP else _tcp_rules
+    lines += [f"    {line}" for line in rules(wanted, listener)]
     lines.append(f"    default_backend {listener.backend}")
     return "\n".join(lines)
 
 
-def _http_rules(listener: model.Listener) -> list[str]:
-    # Unconditional, for conditions cost more than the rule: a header that is not there leaves an empty text.
-    former = "".join(f"%[req.fhdr(X-Forwarded-For,{at}),concat(', ')]" for at in range(-_MOST_FORWARDED, 0))
+def _tcp_rules(wanted: model.Model, listener: model.Listener) -> list[str]:
+    return [*logs.frontend_lines(listener.mode, wanted.logging)]
+
+
+def _http_rules(wanted: model.Model, listener: model.Listener) -> list[str]:
+    port, tls = listener.port, listener.tls is not None
     return [
-        f'    http-request set-header X-Forwarded-For "{former}%[src]"',
-        f"    http-request set-header X-Forwarded-Proto {'http' if listener.tls is None else 'https'}",
-        f"    http-request set-header X-Forwarded-Port {listener.port}",
+        *forwarded.beginning(),
+        *logs.frontend_lines(listener.mode, wanted.logging),
+        *logs.answer_lines(wanted.logging, desync.IS_ODD),
+        *desync.first_lines(wanted.desync),
+        *forwarded.common(port, tls=tls),
+        *logs.seldom_lines(wanted.logging),
+        *desync.seldom_lines(wanted.desync),
+        *forwarded.ending(port, tls=tls),
     ]
 
 

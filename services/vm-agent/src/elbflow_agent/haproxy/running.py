@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -15,6 +17,7 @@ ServerKey: TypeAlias = tuple[str, str]
 _COLUMNS = ("be_name", "srv_name", "srv_addr", "srv_port", "srv_admin_state")
 _MAINTENANCE_BITS = 0x01 | 0x02 | 0x20 | 0x40  # forced, inherited, resolution, health-check maintenance
 _DRAIN_BITS = 0x08 | 0x10
+_UPTIME = re.compile(r"(\d+)d(\d+)h(\d+)m(\d+)s")
 
 
 class Unreadable(errors.Retryable):
@@ -42,9 +45,10 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """``show proc``: the master, the serving worker and the workers that still drain.
+    """``show proc``: the master, the serving worker and the workers that still drain, youngest first.
 
-    ``failed_reloads`` counts since the last successful one.
+    ``failed_reloads`` counts since the last successful one. ``replaced_s``: how long ago each old worker was replaced,
+    at least; whole seconds.
     """
 
     master: int
@@ -52,6 +56,7 @@ class Processes:
     old_workers: tuple[int, ...] = ()
     reloads: int = 0
     failed_reloads: int = 0
+    replaced_s: Mapping[int, int] = field(default_factory=dict)
 
 
 def parse_info(text: str) -> tuple[str, int]:
@@ -92,19 +97,20 @@ def parse_frontends(text: str) -> frozenset[int]:
 
 
 def parse_sessions(text: str) -> dict[str, ServerKey]:
-    """Sessions that have a server, by their name for ``shutdown session``, from ``show sess``."""
+    """Clients' sessions with their servers, by their name for ``shutdown session``, from ``show sess``."""
     sessions = {}
     for line in text.splitlines():
         name, separator, rest = line.partition(": ")
         fields = dict(word.split("=", 1) for word in rest.split() if "=" in word)
-        if separator and name.startswith("0x") and {"be", "srv"} <= fields.keys():
+        if separator and name.startswith("0x") and {"be", "srv"} <= fields.keys() and fields.get("fe") != "GLOBAL":
             sessions[name] = (fields["be"], fields["srv"])
     return sessions
 
 
 def parse_processes(text: str) -> Processes:
     """Processes from the master's ``show proc``."""
-    section, master, worker, old, reloads, failed = "", None, None, [], 0, 0
+    section, master, worker, reloads, failed = "", None, None, 0, 0
+    workers: list[tuple[int, int, int]] = []  # reloads that each has survived, its uptime and pid
     for line in text.splitlines():
         if line.startswith("# "):
             section = line[2:].strip()
@@ -115,13 +121,25 @@ def parse_processes(text: str) -> Processes:
         match (section, words[1]):
             case ("", "master") if len(words) > 4:
                 master, reloads, failed = int(words[0]), int(words[2]), int(words[4])
-            case ("workers", "worker"):
-                worker = int(words[0])
-            case ("old workers", "worker"):
-                old.append(int(words[0]))
+            case ("workers" | "old workers", "worker") if len(words) > 3:
+                workers.append((int(words[2]), _uptime(words[3]), int(words[0])))
+                worker = int(words[0]) if section == "workers" else worker
     if master is None:
         raise Unreadable("show proc names no master")
-    return Processes(master, worker, tuple(old), reloads, failed)
+    ages = sorted(workers)
+    old = tuple(pid for _, _, pid in ages if pid != worker)
+    # One was replaced when the next one started that is left, or before.
+    replaced_s = {pid: uptime for (_, uptime, _), (_, _, pid) in itertools.pairwise(ages)}
+    return Processes(master, worker, old, reloads, failed, replaced_s)
+
+
+def _uptime(text: str) -> int:
+    """Seconds in the form ``1d02h03m04s``."""
+    found = _UPTIME.fullmatch(text)
+    if found is None:
+        raise Unreadable(f"show proc says {text[:40]!r} for an uptime")
+    days, hours, minutes, seconds = map(int, found.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def _admin(bits: int) -> model.Admin:

@@ -15,7 +15,11 @@ from typing import cast
 from elbflow import errors
 from elbflow_agent.haproxy import orders, running
 
-_LONGEST_LINE = 8000
+_LONGEST_LINE = 12_000
+_LOOK = ("show info", "show servers state", "show stat -1 1 -1")
+_COUNT = ("show info", "show stat")
+_INFO = "Name: HAProxy\n"
+"""How the answer to ``show info`` begins, and no other."""
 
 
 class Unreachable(errors.Retryable):
@@ -69,10 +73,19 @@ async def ask_all(socket: Path, *commands: str, timeout_s: float) -> list[str]:
     Raises :class:`Unreachable` also when there are not as many answers, or when the last is cut off.
     """
     text = await _converse(socket, ";".join(map(_one, commands)), end="\n\n", timeout_s=timeout_s)
+    return _paragraphs(text, commands, socket.name)
+
+
+def _paragraphs(text: str, commands: Sequence[str], origin: str) -> list[str]:
     answers = text.removesuffix("\n").removesuffix("\n").split("\n\n")
     if len(answers) != len(commands):
-        raise Unreachable(f"{socket.name}: {len(answers)} answers to {len(commands)} commands")
+        raise Unreachable(f"{origin}: {len(answers)} answers to {len(commands)} commands")
     return answers
+
+
+async def tell(socket: Path, *commands: str, timeout_s: float) -> None:
+    """Have commands carried out with one question, whatever is answered; raises :class:`Unreachable`."""
+    await _converse(socket, ";".join(map(_one, commands)), end="\n", timeout_s=timeout_s)
 
 
 def _one(command: str) -> str:
@@ -114,13 +127,11 @@ class Runtime:
 
     async def observe(self) -> running.Running:
         """Version tag, pid, servers and the ports of the listeners."""
-        info, servers, frontends = await self._ask_all("show info", "show servers state", "show stat -1 1 -1")
-        tag, pid = running.parse_info(info)
-        return running.Running(tag, pid, running.parse_servers(servers), running.parse_frontends(frontends))
+        return _observed(await self._ask_all(*_LOOK))
 
     async def statistics(self) -> tuple[int, str]:
         """Pid of the worker that answers, and its ``show stat`` as CSV."""
-        info, table = await self._ask_all("show info", "show stat")
+        info, table = await self._ask_all(*_COUNT)
         return running.parse_info(info)[1], table
 
     async def carry_out(self, *given: orders.Order) -> None:
@@ -128,18 +139,35 @@ class Runtime:
 
         Raises :class:`Busy` or :class:`Refused` for the first refused one then.
         """
-        for order, answer in zip(given, await self.attempt(*given), strict=True):
-            if not order.obeyed(answer):
-                raise (Busy if is_busy(answer) else Refused)(f"{order.command}: {answer or 'empty answer'}")
+        _require_obeyed(given, await self.attempt(*given))
+
+    async def carry_out_and_observe(self, *given: orders.Order) -> running.Running:
+        """:meth:`carry_out` and then :meth:`observe`, in one conversation where they fit."""
+        return _observed(await self._carry_out_and_ask(given, *_LOOK))
+
+    async def carry_out_and_count(self, *given: orders.Order) -> tuple[int, str]:
+        """:meth:`carry_out` and then :meth:`statistics`, in one conversation where they fit."""
+        info, table = await self._carry_out_and_ask(given, *_COUNT)
+        return running.parse_info(info)[1], table
 
     async def attempt(self, *given: orders.Order) -> list[str]:
         """Answers to all ``given``, carried out in turn, many with one question."""
         answers: list[str] = []
         for lot in _lots(given):
-            line = ";".join(_one(order.command) for order in lot)
-            text = await _converse(self._socket, line, end="\n", timeout_s=self._timeout_s)
+            text = await _converse(self._socket, _line(lot), end="\n", timeout_s=self._timeout_s)
             answers += split(text, lot, self._socket.name)
         return answers
+
+    async def _carry_out_and_ask(self, given: Sequence[orders.Order], *commands: str) -> list[str]:
+        *lots, last = [*_lots(given)] or [[]]
+        for lot in lots:
+            await self.carry_out(*lot)
+        line = ";".join((*(_line(last),) * bool(last), *commands))
+        text = await _converse(self._socket, line, end="\n\n", timeout_s=self._timeout_s)
+        before, begin, shown = text.partition(_INFO)
+        if last:
+            _require_obeyed(last, split(before, last, self._socket.name))
+        return _paragraphs(begin + shown, commands, self._socket.name)
 
     async def say(self, command: str, payload: str = "") -> str:
         """The answer to one command, however long; ``payload`` are lines to go with it, none of them empty."""
@@ -152,6 +180,22 @@ class Runtime:
 
     async def _ask_all(self, *commands: str) -> list[str]:
         return await ask_all(self._socket, *commands, timeout_s=self._timeout_s)
+
+
+def _observed(shown: Sequence[str]) -> running.Running:
+    info, servers, frontends = shown
+    tag, pid = running.parse_info(info)
+    return running.Running(tag, pid, running.parse_servers(servers), running.parse_frontends(frontends))
+
+
+def _require_obeyed(given: Sequence[orders.Order], answers: Sequence[str]) -> None:
+    for order, answer in zip(given, answers, strict=True):
+        if not order.obeyed(answer):
+            raise (Busy if is_busy(answer) else Refused)(f"{order.command}: {answer or 'empty answer'}")
+
+
+def _line(given: Sequence[orders.Order]) -> str:
+    return ";".join(_one(order.command) for order in given)
 
 
 def is_busy(answer: str) -> bool:

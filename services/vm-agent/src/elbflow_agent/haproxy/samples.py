@@ -7,22 +7,24 @@ from dataclasses import dataclass, field
 
 from elbflow_agent.haproxy import logs, model
 
-_MODES = {"H": model.Mode.HTTP, "T": model.Mode.TCP}
-
 
 @dataclass(slots=True)
 class Samples:
-    """Latencies in milliseconds by kind of listener since the last look, and extremes since the last report."""
+    """Latencies in milliseconds by port of the listener since the last look, and extremes since the last report.
 
-    latencies: dict[model.Mode, tuple[float, int]] = field(default_factory=dict)
+    Of busy listeners fewer lines are seen than of others, so only lines of one listener make a mean.
+    """
+
+    latencies: dict[int, tuple[float, float]] = field(default_factory=dict)
     extremes: dict[str, float] = field(default_factory=dict)
 
-    def add(self, line: logs.Short) -> None:
-        """Take what one request or connection says."""
-        latency_ms, mode = line.latency_ms, _MODES.get(line.kind)
-        if latency_ms is not None and mode is not None:
-            total, count = self.latencies.get(mode, (0.0, 0))
-            self.latencies[mode] = total + latency_ms, count + 1
+    def add(self, line: logs.Short, weight: float = 1.0) -> None:
+        """Take what one request or connection says, which stands for ``weight`` of its listener."""
+        latency_ms, port = line.latency_ms, model.port_of(line.frontend.removesuffix("~"))
+        if latency_ms is not None:
+            if port is not None:
+                total, count = self.latencies.get(port, (0.0, 0.0))
+                self.latencies[port] = total + weight * latency_ms, count + weight
             self.extremes["LatencyMin"] = min(self.extremes.get("LatencyMin", latency_ms), latency_ms)
             self.extremes["LatencyMax"] = max(self.extremes.get("LatencyMax", latency_ms), latency_ms)
         if line.queue:
@@ -32,9 +34,9 @@ class Samples:
         """Take how many requests or connections waited at some instant."""
         self.extremes["SurgeQueueLength"] = max(self.extremes.get("SurgeQueueLength", length), length)
 
-    def means(self) -> Mapping[model.Mode, float]:
-        """Mean latencies since the last look."""
-        return {mode: total / count for mode, (total, count) in self.latencies.items()}
+    def means(self) -> Mapping[int, float]:
+        """Mean latencies since the last look, by port of the listener."""
+        return {port: total / count for port, (total, count) in self.latencies.items()}
 
     def take_extremes(self) -> Mapping[str, float]:
         """Extremes since the last call."""

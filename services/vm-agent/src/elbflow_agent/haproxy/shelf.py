@@ -7,6 +7,7 @@ the agent: changing a certificate must never close a port.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 
 import structlog
@@ -17,6 +18,7 @@ from elbflow_agent.certificates.model import Bundle, Missing, Source
 from elbflow_agent.haproxy import keys, model, tls
 
 _log = structlog.get_logger(__name__)
+_UNSEEN = "0" * 40
 
 
 class Shelf:
@@ -80,6 +82,13 @@ class Shelf:
         if self._clock.now() >= found.expires_at:
             remarks.append(f"certificate {found.arn} has expired")
         return tls.Usable(found.certificate, "; ".join(remarks) or None, found.elliptic)
+
+    def expected(self, arn: str, port: int) -> tls.Usable:
+        """Like :meth:`usable`, for plans: a certificate that nobody has fetched for this VM is taken to be usable."""
+        if arn in self._wanted:
+            return self.usable(arn, port)
+        remark = f"certificate {arn} is fetched when this comes into force; whether it can be used shows then"
+        return tls.Usable(model.Certificate(hashlib.sha256(arn.encode()).hexdigest(), _UNSEEN), remark)
 
     def served(self, now: Mapping[int, model.Certificate]) -> None:
         """HAProxy serves these certificates now, by port; those of other ports are forgotten."""

@@ -18,12 +18,15 @@ Row: TypeAlias = Mapping[str, str]
 RowKey: TypeAlias = tuple[str, str]
 """Proxy name and server name; the latter is ``FRONTEND`` or ``BACKEND`` for a proxy's own rows."""
 
-_RAW = ("hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other", "stot", "econ", "wretr", "dreq", "qmax")
+_RAW = ("hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other", "stot", "econ", "wretr", "wredis", "dreq", "qmax")
+_COLUMNS = frozenset((*_RAW, "pxname", "svname", "mode", "scur", "qcur", "ctime", "rtime"))
 
 
 def parse(text: str) -> list[Row]:
-    """Rows of ``show stat``, by column name."""
-    return list(csv.DictReader(io.StringIO(text.removeprefix("# "))))
+    """Rows of ``show stat``, by column name; of a hundred columns those that are looked at here."""
+    lines = csv.reader(io.StringIO(text.removeprefix("# ")))
+    columns = [(at, name) for at, name in enumerate(next(lines, ())) if name in _COLUMNS]
+    return [{name: line[at] for at, name in columns if at < len(line)} for line in lines if line]
 
 
 def sessions(rows: Sequence[Row]) -> dict[running.ServerKey, int]:
@@ -39,8 +42,9 @@ def sessions(rows: Sequence[Row]) -> dict[running.ServerKey, int]:
 class Counters:
     """Cumulative totals of one VM under the names that PutCloudWatchMetric uses.
 
-    ``totals`` only ever grow, except that the HTTPCode_ELB counters may dip while a response is on its way from a
-    server's row to its frontend's. ``baselines`` are the last raw values per worker and row. ``samples`` say what
+    ``totals`` only ever grow, but for short dips: of the HTTPCode_ELB counters while a response is on its way from a
+    server's row to its frontend's, and of requests by those whose connection was being tried at the last look and
+    failed since. ``baselines`` are the last raw values per worker and row. ``samples`` say what
     requests took; without any, HAProxy's own means will do: those of the last 1,024 requests of each server.
     """
 
@@ -55,17 +59,20 @@ class Counters:
         means_ms = self.samples.means()
         self.waiting[pid] = 0.0
         for row in rows:
-            if model.port_of(row["pxname"]) is None:
+            port = model.port_of(row["pxname"])
+            if port is None:
                 continue
             key = (row["pxname"], row["svname"])
-            values = {name: float(_number(row, name)) for name in _RAW}
-            before = known.get(key, {})
-            delta = {name: _grown(value, before.get(name, 0.0)) for name, value in values.items()}
+            # Nearly all are nought, and one nought does for all VMs.
+            values = {name: float(_number(row, name)) or 0.0 for name in _RAW}
+            # What an earlier build did not look at counts from now on.
+            before = {**values, **known[key]} if key in known else dict.fromkeys(_RAW, 0.0)
+            delta = {name: _grown(value, before[name]) for name, value in values.items()}
             known[key] = values
             self.waiting[pid] += _number(row, "qcur")
-            if values["qmax"] > before.get("qmax", 0.0):
+            if values["qmax"] > before["qmax"]:
                 self.samples.add_queue(values["qmax"])
-            for name, amount in _contributions(row, delta, means_ms):
+            for name, amount in _contributions(row, delta, means_ms.get(port)):
                 self._add(name, amount)
 
     def forget_server(self, pid: int, key: running.ServerKey) -> None:
@@ -92,9 +99,7 @@ class Counters:
             self.totals[name] = self.totals.get(name, 0.0) + amount
 
 
-def _contributions(
-    row: Row, delta: Mapping[str, float], means_ms: Mapping[model.Mode, float]
-) -> Iterator[tuple[str, float]]:
+def _contributions(row: Row, delta: Mapping[str, float], mean_ms: float | None) -> Iterator[tuple[str, float]]:
     if row["svname"] == "FRONTEND":
         yield "HTTPCode_ELB_4XX", delta["hrsp_4xx"]
         yield "HTTPCode_ELB_5XX", delta["hrsp_5xx"]
@@ -106,21 +111,22 @@ def _contributions(
         # Back ends deny nothing but what their queue has no room for.
         yield "SpilloverCount", delta["dreq"]
         return
-    yield "BackendConnectionErrors", delta["econ"] + delta["wretr"]
+    # Each try to connect is a session of the server. One that fails is repeated there, or elsewhere, or the last.
+    failed = delta["econ"] + delta["wretr"] + delta["wredis"]
+    connected = delta["stot"] - failed
+    yield "BackendConnectionErrors", failed
+    yield "RequestCount", connected
     if row.get("mode") == model.Mode.TCP:
-        connections = max(0.0, delta["stot"] - delta["econ"])
-        yield "RequestCount", connections
-        yield "LatencyCount", connections
-        yield "Latency", connections * means_ms.get(model.Mode.TCP, _number(row, "ctime"))
+        yield "LatencyCount", connected
+        yield "Latency", connected * (_number(row, "ctime") if mean_ms is None else mean_ms)
         return
     for digit in "2345":
         yield f"HTTPCode_Backend_{digit}XX", delta[f"hrsp_{digit}xx"]
     yield "HTTPCode_ELB_4XX", -delta["hrsp_4xx"]
     yield "HTTPCode_ELB_5XX", -delta["hrsp_5xx"]
-    requests = sum(delta[f"hrsp_{kind}"] for kind in ("2xx", "3xx", "4xx", "5xx", "other"))
-    yield "RequestCount", requests
-    yield "LatencyCount", requests
-    yield "Latency", requests * means_ms.get(model.Mode.HTTP, _number(row, "rtime"))
+    responses = sum(delta[f"hrsp_{kind}"] for kind in ("2xx", "3xx", "4xx", "5xx", "other"))
+    yield "LatencyCount", responses
+    yield "Latency", responses * (_number(row, "rtime") if mean_ms is None else mean_ms)
 
 
 def _grown(value: float, before: float) -> float:

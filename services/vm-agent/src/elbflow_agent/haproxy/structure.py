@@ -51,10 +51,13 @@ class Structure:
         self._clock = time
         self._meters = instruments
         self._obstructed: frozenset[int] = frozenset()
+        self._tagged: tuple[model.Model | None, str] = (None, "")
 
     def tag(self, wanted: model.Model) -> str:
         """Version tag under which ``wanted`` runs."""
-        return render.tag(wanted, self._where, self._limits)
+        if wanted is not self._tagged[0]:  # asked three times in one pass; making it takes the whole text
+            self._tagged = (wanted, render.tag(wanted, self._where, self._limits))
+        return self._tagged[1]
 
     async def bindable(self, wanted: model.Model, served: frozenset[int]) -> tuple[model.Model, Problems]:
         """``wanted`` less the listeners whose port cannot be bound; ``served`` are the ports HAProxy has already."""
@@ -95,11 +98,15 @@ class Structure:
             return reduced, problems
         return wanted, ()
 
+    async def refused(self, wanted: model.Model) -> Problems:
+        """Which listeners HAProxy would refuse; not those whose certificates are not there."""
+        _, problems = await self.checked(wanted.without_ports(self._keys.without(wanted)))
+        return problems
+
     async def write(self, wanted: model.Model) -> None:
         """Make the file on disk agree with what runs or is about to run."""
-        text = render.render(wanted, self._where, self._limits).encode()
-        if text != await files.read(self._where.configuration):
-            await files.replace(self._where.configuration, text)
+        text = render.render(wanted, self._where, self._limits, self.tag(wanted))
+        await files.update(self._where.configuration, text.encode())
 
     async def start(self, wanted: model.Model) -> None:
         """Start HAProxy with ``wanted``; returns when every listener accepts connections."""
@@ -123,7 +130,7 @@ class Structure:
             found = await self._master.reload(self.tag(wanted))
         except errors.Retryable:
             if previous is not None:
-                await files.replace(self._where.configuration, previous)
+                await files.update(self._where.configuration, previous)
             await self._keys.restore(former)
             raise
         await self._keys.prune(wanted)
@@ -134,7 +141,7 @@ class Structure:
     async def _try(self, wanted: model.Model) -> None:
         async with self._keys.staged(wanted) as apart:
             text = render.render(wanted, apart, self._limits)
-            await files.replace(self._where.candidate, text.encode())
+            await files.exchange(self._where.candidate, text.encode())
             await check.check(self._binary, self._where.candidate)
 
     async def _refused(self, wanted: model.Model) -> Problems:
@@ -143,8 +150,15 @@ class Structure:
             try:
                 await self._try(wanted.without_ports(wanted.ports - {port}))
             except check.InvalidConfiguration as reason:
-                problems.append(document.ListenerProblem(port, f"HAProxy refuses the listener: {reason}"))
+                problems.append(document.ListenerProblem(port, f"HAProxy refuses the listener: {self._public(reason)}"))
         return tuple(problems)
+
+    def _public(self, reason: Exception) -> str:
+        """The reason without where our files are: it is shown to the load balancer's owner."""
+        text = str(reason)
+        for directory in (self._where.apart.key_directory, self._where.directory):
+            text = text.replace(f"{directory}/", "")
+        return text
 
     async def _await_listening(self, wanted: model.Model) -> None:
         deadline = self._clock.monotonic() + _LISTEN_S

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -63,6 +63,7 @@ class Checks:
         self._identities = identities
         self._first_success = first_success
         self._keys: Mapping[int, authentication.Keys] = {}
+        self._introduced: frozenset[int] = frozenset()
 
     @property
     def check(self) -> document.HealthCheck | None:
@@ -86,17 +87,19 @@ class Checks:
         check: document.HealthCheck | None,
         instances: Mapping[str, str],
         keys: Mapping[int, authentication.Keys] | None = None,
+        introduced: Collection[int] = (),
     ) -> None:
         """Check ``instances`` (id to address); raises :class:`target.InvalidTarget`, changing nothing.
 
-        On the ports of ``keys`` they must show one of the keys as well, whatever else is checked.
+        On the ports of ``keys`` they must show one of the keys as well, whatever else is checked; on those that are
+        ``introduced`` after a word about the client, as HAProxy's connections are.
         """
         keys = {} if keys is None else keys
         if check is None and keys:
             check = document.HealthCheck(f"SSL:{min(keys)}")
         parsed = target.parse(check.target) if check is not None else None
         restart_all = check != self._check or keys != self._keys
-        self._check, self._target, self._keys = check, parsed, keys
+        self._check, self._target, self._keys, self._introduced = check, parsed, keys, frozenset(introduced)
         if self._identities is not None:
             self._identities.forget_others({(instance_id, port) for instance_id in instances for port in keys})
         for instance_id in set(self._checkers) - set(instances):
@@ -110,7 +113,9 @@ class Checks:
         if self._identities is None:
             return
         waiting = [
-            self._identities.prove(instance_id, checker.address, port, keys, timeout_s=within_s)
+            self._identities.prove(
+                instance_id, checker.address, port, keys, timeout_s=within_s, introduced=port in self._introduced
+            )
             for port, keys in self._keys.items()
             for instance_id, checker in self._checkers.items()
             if checker.health.in_rotation and self._identities.anchors(instance_id, port, keys) is None
@@ -180,8 +185,11 @@ class Checks:
         """Whether the instance shows one of the keys on each port where it must."""
         if self._identities is None:
             return True
+        introduced = self._introduced
         for port, keys in self._keys.items():
-            if not await self._identities.prove(instance_id, address, port, keys, timeout_s=timeout_s):
+            if not await self._identities.prove(
+                instance_id, address, port, keys, timeout_s=timeout_s, introduced=port in introduced
+            ):
                 return False
         return True
 

@@ -22,6 +22,7 @@ from elbflow_agent.haproxy import authentication, der, model
 from elbflow_agent.health import probe
 
 _log = structlog.get_logger(__name__)
+_INTRODUCTION = b"PROXY UNKNOWN\r\n"  # what a balancer says that speaks for itself
 _DER = 2  # one of OpenSSL's two encodings
 
 
@@ -88,13 +89,23 @@ class Identities:
         self._told = {key: told for key, told in self._told.items() if key in kept}
 
     async def prove(
-        self, instance_id: str, address: str, port: int, keys: authentication.Keys, *, timeout_s: float
+        self,
+        instance_id: str,
+        address: str,
+        port: int,
+        keys: authentication.Keys,
+        *,
+        timeout_s: float,
+        introduced: bool = False,
     ) -> bool:
-        """Whether the server shows one of ``keys`` within ``timeout_s``. Cancellation changes nothing."""
+        """Whether the server shows one of ``keys`` within ``timeout_s``. Cancellation changes nothing.
+
+        ``introduced`` says that HAProxy tells it of the client first, without which it may not answer.
+        """
         where = instance_id, port
         try:
             async with asyncio.timeout(timeout_s):
-                chain = await _chain(address, port)
+                chain = await _chain(address, port, introduced)
         except (OSError, ValueError, TimeoutError):
             return False
         try:
@@ -136,17 +147,22 @@ class Identities:
             _log.warning("server_not_accepted", instance=where[0], port=where[1], reason=reason)
 
 
-async def _chain(address: str, port: int) -> list[bytes]:
+async def _chain(address: str, port: int, introduced: bool) -> list[bytes]:
     """The certificates that the server shows, its own first, in DER."""
-    transport, _ = await asyncio.get_running_loop().create_connection(
-        asyncio.Protocol, address, port, ssl=probe.unverified(), server_hostname=""
-    )
+    loop = asyncio.get_running_loop()
+    plain, protocol = await loop.create_connection(asyncio.Protocol, address, port)
+    transport: asyncio.Transport | None = None
     try:
+        if introduced:
+            plain.write(_INTRODUCTION)
+        transport = await loop.start_tls(plain, protocol, probe.unverified())
+        if transport is None:
+            raise ConnectionResetError("the server has gone")
         wrapped = transport.get_extra_info("ssl_object")
         connection = cast(_Connection, wrapped._sslobj)
         return [each.public_bytes(_DER) for each in connection.get_unverified_chain() or ()]
     finally:
-        transport.abort()
+        (transport or plain).abort()
 
 
 def _anchor(chain: list[bytes]) -> model.Anchor:

@@ -127,6 +127,8 @@ async def opened(
         yield None
         return
     keys_dir = await asyncio.to_thread(private.directory, settings.agent_run_dir, settings.agent_keys_dir)
+    if settings.agent_keys_dir is None:  # one that was chosen may have other hosts' keys, and other things
+        await asyncio.to_thread(_forget_gone, keys_dir, settings.agent_run_dir)
     rng = random.Random()  # noqa: S311  # spreads refreshes, guards nothing
     instruments = meters.Meters(registry)
     async with opening.exchange(iam, settings.swf_region, time=time, rng=rng, instruments=instruments) as shared:
@@ -137,3 +139,11 @@ async def opened(
             made.close()
             with contextlib.suppress(OSError):  # VMs that go on serving have their keys in it
                 await asyncio.to_thread(keys_dir.rmdir)
+
+
+def _forget_gone(keys_dir: Path, run_dir: Path) -> None:
+    """Remove the keys of VMs that are not in ``run_dir`` any more: shared memory outlives a removed directory."""
+    for path in keys_dir.iterdir():
+        if path.is_dir() and not (run_dir / path.name).exists():
+            _log.warning("keys_without_a_vm_removed", instance=path.name)
+            shutil.rmtree(path)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
+import os
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
-from elbflow import clock, errors
+from elbflow import clock, errors, flag
 from elbflow.contract import document
-from elbflow_agent import accesslog, assembly, ipc, meters
+from elbflow_agent import accesslog, assembly, entering, ipc, meters
 from elbflow_agent.haproxy import place, preview
 from elbflow_agent.host.credentials import HostExchange
 from elbflow_agent.host.records import VmRecord
@@ -60,6 +61,13 @@ class VmShared:
     server_connections: int = 0
     first_success: bool = False
     shipping: accesslog.Shipping | None = None
+    reloading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_reloads_at_once()))
+    """A reload takes 40 ms of CPU time: many at once would only be slower, and everything else late."""
+
+
+def _reloads_at_once() -> int:
+    """Enough to keep the cores busy, and few enough for others to have their turn."""
+    return 1 + len(os.sched_getaffinity(0))
 
 
 class HostedVm:
@@ -86,10 +94,11 @@ class HostedVm:
             instruments=shared.instruments,
             certificates=self._exchange.source if self._exchange is not None else None,
             shipping=shared.shipping,
+            reloading=shared.reloading,
         )
         self._state = VmState.STARTING
-        self._started = asyncio.Event()
-        self._leaving = asyncio.Event()
+        self._started = flag.Flag()
+        self._leaving = flag.Flag()
         self._soft_s: float | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -130,7 +139,10 @@ class HostedVm:
     async def destroy(self, soft_s: float) -> None:
         """End the VM and its HAProxy, whose connections have ``soft_s`` seconds to finish."""
         self._soft_s = soft_s
+        has_failed = self._state is VmState.FAILED
         await self.leave()
+        if has_failed:  # its task ended long ago, and a HAProxy that it once had may serve on
+            await self._servo.stop_data_plane(soft_s)
         if self._exchange is not None:
             await self._exchange.forget()
 
@@ -147,19 +159,16 @@ class HostedVm:
 
     async def _run(self) -> None:
         instance_id, shared = self.record.instance_id, self._shared
-        async with contextlib.AsyncExitStack() as stack:
-            if self._exchange is not None:
-                await stack.enter_async_context(self._exchange)
-            async with shared.starting:
-                servo = await stack.enter_async_context(self._servo)
+        async with self._exchange or contextlib.nullcontext(), entering.Through(shared.starting, self._servo) as servo:
             await shared.server.add(instance_id, assembly.handlers(servo))
-            stack.push_async_callback(shared.server.remove, instance_id)
-            if not self._leaving.is_set():
-                self._state = VmState.RUNNING
-            self._started.set()
-            _log.info("vm_running", instance=instance_id, address=self.record.address)
-            await shared.workers.serve(instance_id, self._leaving)
-            if self._soft_s is not None:
+            try:
+                if not self._leaving.is_set():
+                    self._state = VmState.RUNNING
+                self._started.set()
+                _log.info("vm_running", instance=instance_id, address=self.record.address)
+                await shared.workers.serve(instance_id, self._leaving)
+            finally:
                 await shared.server.remove(instance_id)
+            if self._soft_s is not None:
                 await servo.stop_data_plane(self._soft_s)
         _log.info("vm_left", instance=instance_id, haproxy="stopped" if self._soft_s is not None else "serving")

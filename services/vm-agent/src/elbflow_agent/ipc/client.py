@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,9 @@ import structlog
 
 from elbflow import clock, errors
 from elbflow_agent import meters
+from elbflow_agent.batches import Batches
 from elbflow_agent.ipc import connection, messages
+from elbflow_agent.ipc.line import Line
 from elbflow_agent.ipc.pending import Pending, PendingRequests
 from elbflow_agent.ipc.watch import Watch
 
@@ -50,6 +53,8 @@ class Client:
         self._id = uuid.uuid4().hex
         self._redis: Redis = connect()
         self._requests = PendingRequests()
+        self._publishing, self._fetching = Line(self._redis), Line(self._redis)
+        self._publications = Batches(self._publish_all, most=messages.AT_ONCE)
         self._watch = Watch(self._redis, self._requests, time=time, instruments=instruments)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -64,6 +69,9 @@ class Client:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._publications.aclose()
+        for line in (self._publishing, self._fetching):
+            await line.aclose()
         await self._redis.aclose()
 
     async def call(
@@ -117,7 +125,7 @@ class Client:
         failures = 0
         while not pending.is_answered:
             try:
-                if await self._redis.publish(messages.channel(pending.instance_id), data):
+                if await self._publications.give((messages.channel(pending.instance_id), data)):
                     return
                 pause_s = _ABSENT_LOOK_S
                 problem = "nobody listens"
@@ -129,6 +137,10 @@ class Client:
                 self._meters.ipc_errors.labels("no_servo").inc()
                 raise NoServo(f"no servo listens for {pending.instance_id} ({problem})")
             await self._clock.sleep(pause_s)
+
+    async def _publish_all(self, given: Sequence[tuple[str, bytes]]) -> Sequence[int]:
+        """How many listen, each. After a failure any may have been published; a servo knows them by their id."""
+        return await self._publishing.ask(*(("PUBLISH", channel, data) for channel, data in given))
 
     async def _fetch_for_ever(self) -> None:
         failures = 0
@@ -149,15 +161,13 @@ class Client:
                 await self._clock.sleep(connection.backoff_s(len(connection.BACKOFF_S)))
 
     async def _fetch(self) -> None:
-        entry = await self._redis.blpop([messages.reply_list(self._id)], timeout=_FETCH_S)
-        if entry is None:
-            return
-        try:
-            reply = messages.decode_reply(entry[1])
-        except messages.Malformed as error:
-            _log.error("ipc_reply_malformed", reason=str(error))
-            return
-        self._requests.deliver(reply)
+        own = messages.reply_list(self._id)
+        (found,) = await self._fetching.ask(("BLMPOP", _FETCH_S, 1, own, "LEFT", "COUNT", messages.AT_ONCE))
+        for entry in found[1] if found is not None else ():
+            try:
+                self._requests.deliver(messages.decode_reply(entry))
+            except messages.Malformed as error:
+                _log.error("ipc_reply_malformed", reason=str(error))
 
 
 def _checked(reply: messages.Reply) -> messages.Reply:

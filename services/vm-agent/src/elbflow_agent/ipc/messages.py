@@ -23,6 +23,9 @@ PREFIX = "elbflow:"
 ARRIVALS = f"{PREFIX}servos"
 """Channel on which a servo that begins to listen publishes its VM's instance id."""
 
+AT_ONCE = 64
+"""Messages with one question to Redis: documents may be large, and the next ones should not wait for all of them."""
+
 FORGET = "forget"
 """Method of a request without an answer: nobody waits any more for the one whose id is the body."""
 

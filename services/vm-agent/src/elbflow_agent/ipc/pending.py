@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 
+from elbflow import flag
 from elbflow_agent.ipc import messages
 
 
@@ -16,7 +16,7 @@ class Pending:
     instance_id: str
     id: str
     _reply: messages.Reply | None = None
-    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _news: flag.Flag = field(default_factory=flag.Flag)
 
     @property
     def is_answered(self) -> bool:

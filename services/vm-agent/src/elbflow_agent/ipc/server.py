@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,9 @@ import structlog
 
 from elbflow import clock, errors
 from elbflow_agent import meters
+from elbflow_agent.batches import Batches
 from elbflow_agent.ipc import connection, messages
+from elbflow_agent.ipc.line import Command, Line
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -71,6 +74,8 @@ class Server:
         self._subscription: PubSub | None = None
         self._running: dict[str, _Serving] = {}
         self._listener: asyncio.Task[None] | None = None
+        self._replying = Line(self._redis)
+        self._replies = Batches(self._push_all, most=messages.AT_ONCE)
 
     async def __aenter__(self) -> Server:
         self._listener = asyncio.create_task(self._listen_for_ever(), name="ipc-requests")
@@ -85,6 +90,8 @@ class Server:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._replies.aclose()
+        await self._replying.aclose()
         await self._redis.aclose()
 
     @property
@@ -207,14 +214,22 @@ class Server:
 
     async def _push(self, reply_list: str, reply: messages.Reply) -> None:
         failures = 0
+        data = messages.encode_reply(reply)
         while True:
             try:
-                async with self._redis.pipeline(transaction=False) as pipe:
-                    pipe.rpush(reply_list, messages.encode_reply(reply))
-                    pipe.expire(reply_list, _REPLY_LIFE_S)
-                    await pipe.execute()
+                await self._replies.give((reply_list, data))
             except (redis.exceptions.RedisError, OSError):
                 await self._clock.sleep(connection.backoff_s(failures))
                 failures += 1
             else:
                 return
+
+    async def _push_all(self, given: Sequence[tuple[str, bytes]]) -> Sequence[None]:
+        """After a failure any of them may have been pushed; of two equal replies the first one counts."""
+        lists: dict[str, list[bytes]] = defaultdict(list)
+        for reply_list, data in given:
+            lists[reply_list].append(data)
+        pushes: list[Command] = [("RPUSH", reply_list, *replies) for reply_list, replies in lists.items()]
+        ends: list[Command] = [("EXPIRE", reply_list, _REPLY_LIFE_S) for reply_list in lists]
+        await self._replying.ask(*pushes, *ends)
+        return [None] * len(given)

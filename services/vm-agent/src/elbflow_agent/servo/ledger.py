@@ -37,8 +37,11 @@ class Ledger:
         """Settle report ``acknowledge`` if it is still owed, and report all that is not settled.
 
         ``extremes`` are those since the last call. Sequence numbers grow with the wall clock ``now``, so they stay
-        unique when the VM loses its files.
+        unique when the VM loses its files; they exceed ``acknowledge`` too, for the clock may go back.
         """
+        if acknowledge > 0 and self.sequence == 0:
+            # The memory of what was published is lost: rather a minute too little than all since HAProxy's start twice.
+            self.acknowledged = dict(totals)
         if acknowledge in self.owed:
             self.acknowledged = self.owed[acknowledge]
             self._keep(number for number in self.owed if number > acknowledge)
@@ -46,7 +49,7 @@ class Ledger:
         # A total may dip below what was acknowledged (see stats.Counters); the dip is made up by later growth.
         snapshot = {name: max(total, self.acknowledged.get(name, 0.0)) for name, total in totals.items()}
         due = {name: total - self.acknowledged.get(name, 0.0) for name, total in snapshot.items()}
-        self.sequence = max(self.sequence + 1, int(now))
+        self.sequence = max(self.sequence + 1, int(now), acknowledge + 1)
         if extremes:
             self.extremes[self.sequence] = dict(extremes)
             self._merge_oldest()
@@ -55,7 +58,7 @@ class Ledger:
             self.owed[self.sequence] = snapshot
             self._keep(sorted(self.owed)[-_KEPT:])
             counters.update(merged(self.extremes.values()))
-        return document.MetricsReport(self.sequence, period_s, tuple(sorted(counters.items())))
+        return document.MetricsReport(self.sequence, period_s, tuple(sorted(counters.items())), acknowledge)
 
     def _keep(self, numbers: Iterable[int]) -> None:
         self.owed = {number: self.owed[number] for number in numbers}

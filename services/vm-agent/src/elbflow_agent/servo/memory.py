@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -61,15 +62,26 @@ class Memory:
     """The files of one VM in ``directory``."""
 
     def __init__(self, directory: Path, time: clock.Clock) -> None:
-        self._document = directory / "document.json"
-        self._health = directory / "health.json"
-        self._metrics = directory / "metrics.json"
+        self._directory = directory
         self._clock = time
         self._saved_states: dict[str, tracker.Health] | None = None
         self._saved_metrics: bytes | None = None
 
+    # Made when needed: a path takes 300 bytes, for each VM of a host.
+    @property
+    def _document(self) -> Path:
+        return self._directory / "document.json"
+
+    @property
+    def _health(self) -> Path:
+        return self._directory / "health.json"
+
+    @property
+    def _metrics(self) -> Path:
+        return self._directory / "metrics.json"
+
     async def save_document(self, applied: document.LoadBalancerDocument) -> None:
-        await files.replace(self._document, _DOCUMENT.dump_json(applied))
+        await files.exchange(self._document, _DOCUMENT.dump_json(applied))
 
     async def document(self) -> document.LoadBalancerDocument | None:
         """The last good document."""
@@ -82,7 +94,7 @@ class Memory:
             with contextlib.suppress(FileNotFoundError):
                 await asyncio.to_thread(os.utime, self._health, (now, now))
                 return
-        await files.replace(self._health, _HEALTH.dump_json(SavedHealth(states)), modified_at=now)
+        await files.exchange(self._health, _HEALTH.dump_json(SavedHealth(states)), modified_at=now)
         self._saved_states = states
 
     async def health(self, fresh_s: float) -> dict[str, tracker.Health]:
@@ -102,10 +114,11 @@ class Memory:
             pid: [SavedRow(proxy, server, values) for (proxy, server), values in rows.items()]
             for pid, rows in counters.baselines.items()
         }
-        counted = _METRICS.dump_json(SavedMetrics(replace(ledger, sequence=0), counters.totals, baselines))
+        without_number = _METRICS.dump_json(SavedMetrics(replace(ledger, sequence=0), counters.totals, baselines))
+        counted = hashlib.sha256(without_number).digest()
         if counted == self._saved_metrics:
             return  # an empty report has nothing to settle, so its number may be forgotten
-        await files.replace(self._metrics, _METRICS.dump_json(SavedMetrics(ledger, counters.totals, baselines)))
+        await files.exchange(self._metrics, _METRICS.dump_json(SavedMetrics(ledger, counters.totals, baselines)))
         self._saved_metrics = counted
 
     async def metrics(self) -> tuple[Ledger, stats.Counters]:

@@ -30,6 +30,18 @@ class ServoOptions:
     server_connections: int = 0
     first_success: bool = False
 
+    def drain_s(self, wanted: document.LoadBalancerDocument | None) -> float:
+        """How long sessions have whose server leaves."""
+        return self.removal_grace_s if wanted is None else _draining_s(wanted.attributes, self.removal_grace_s)
+
+    def old_worker_s(self, wanted: document.LoadBalancerDocument | None) -> float:
+        """How long sessions have that a reload leaves in the old HAProxy worker."""
+        return self.limits.hard_stop_s if wanted is None else _draining_s(wanted.attributes, self.limits.hard_stop_s)
+
+
+def _draining_s(attributes: document.Attributes, otherwise: float) -> float:
+    return float(attributes.draining_timeout_s) if attributes.draining_enabled else otherwise
+
 
 @dataclass(frozen=True, slots=True)
 class ServoStatistics:

@@ -15,7 +15,7 @@ from types import TracebackType
 
 import structlog
 
-from elbflow import clock, errors
+from elbflow import clock, errors, flag
 from elbflow.contract import document
 from elbflow_agent import accesslog, meters
 from elbflow_agent.certificates.model import Nowhere, Source
@@ -31,9 +31,10 @@ from elbflow_agent.haproxy import (
     plan,
     preview,
     shelf,
+    tls,
 )
 from elbflow_agent.health import checks, identity, probe, tracker
-from elbflow_agent.servo import reports
+from elbflow_agent.servo import news, reports
 from elbflow_agent.servo.accounts import Accounts
 from elbflow_agent.servo.memory import Memory
 from elbflow_agent.servo.options import ServoOptions, ServoStatistics
@@ -64,6 +65,7 @@ class Servo:
         probing: checks.Probe = probe.probe,
         certificates: Source | None = None,
         shipping: accesslog.Shipping | None = None,
+        reloading: contextlib.AbstractAsyncContextManager[object] | None = None,
     ) -> None:
         self._options = options
         self._clock = time
@@ -80,6 +82,7 @@ class Servo:
             limits=options.limits.fitted(),
             time=time,
             instruments=instruments,
+            reloading=reloading,
         )
         self._identities = identity.Identities(options.directory / "identities.json", self._health_changed)
         self._checks = checks.Checks(
@@ -108,10 +111,10 @@ class Servo:
         self._shown: Mapping[str, tracker.Health] = {}
         self._mute: int | None = None  # the master that cannot write log lines
         self._look_again_s: float | None = None
-        self._news = asyncio.Event()
-        self._dirty = asyncio.Event()
+        self._news = news.News(rng)
+        self._dirty = flag.Flag()
         self._watchdog = Watchdog(self._dirty.set, time)
-        self._unsaved = asyncio.Event()
+        self._unsaved = flag.Flag()
         self._applying = asyncio.Lock()
         self._converging = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -130,8 +133,8 @@ class Servo:
         except errors.ElbflowError as error:
             # The VM must answer even if HAProxy cannot start yet; the keeper goes on trying.
             self._note_failure(error, 0)
-        accounts = (self._accounts.follow_old_workers, self._accounts.follow_queues)
-        for loop in (self._keep, self._watchdog.watch, self._remember, *accounts):
+        self._accounts.follow()
+        for loop in (self._keep, self._watchdog.watch, self._remember):
             self._tasks.append(asyncio.create_task(loop(), name=f"servo-{loop.__name__.strip('_')}"))
         # Not before: what has been recalled serves without waiting for anybody.
         wanted = shelf.named(self._document)
@@ -145,7 +148,7 @@ class Servo:
         if self._shown_as is not None:
             self._meters.load_balancers.leave(self._shown_as)
         await self._recorder.leave(publish_s=self._options.publish_s)
-        await self._accounts.count()
+        await self._accounts.leave()
         await self._memory.save_health(dict(self._checks.states()))
 
     async def apply(self, wanted: document.LoadBalancerDocument) -> document.Applied:
@@ -180,22 +183,19 @@ class Servo:
     async def preview(self, wanted: document.LoadBalancerDocument) -> preview.Preview:
         """What applying ``wanted`` would change, by which means and why. Nothing is changed."""
         self._check_owner(wanted)
-        derived = self._derive(wanted)
-        told = await self._applier.preview(derived.model, drain_s=self._drain_s(wanted))
+        derived = self._derive(wanted, self._shelf.expected)
+        told = await self._applier.preview(derived.model, drain_s=self._options.drain_s(wanted))
         return dataclasses.replace(told, problems=(*derived.problems, *told.problems))
 
     async def health(self, known_digest: str, wait_s: float) -> document.HealthReport:
         """The health report as soon as its digest differs from ``known_digest``, at the latest after ``wait_s``."""
         deadline = self._clock.monotonic() + wait_s
         while True:
-            news = self._news
             report = self._report()
             remaining_s = deadline - self._clock.monotonic()
             if report.digest != known_digest or remaining_s <= 0:
                 return report
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(remaining_s):
-                    await news.wait()
+            await self._news.wait(remaining_s)
 
     async def metrics(self, acknowledge: int) -> document.MetricsReport:
         """All counters that are not settled by ``acknowledge``."""
@@ -237,9 +237,11 @@ class Servo:
             wanted.health_check,
             {each.instance_id: each.address for each in wanted.backends if each.instance_id not in derived.excluded},
             authentication.of_document(wanted),
+            derived.model.introduced,
         )
+        tell = self._news.tell if derived.excluded != self._plan.excluded else self._news.tell_later
         self._document, self._plan = wanted, derived
-        self._publish()
+        tell()
 
     def _restore_document(self, previous: document.LoadBalancerDocument | None) -> None:
         self._document = previous
@@ -257,7 +259,7 @@ class Servo:
         return document.Applied(applied.generation, applied.content_hash(), self._problems)
 
     def _report(self) -> document.HealthReport:
-        return reports.health_report(self._document, self._shown, self._plan.excluded)
+        return reports.health_report(self._document, self._shown, self._plan.excluded, self._problems)
 
     def _health_changed(self) -> None:
         self._dirty.set()
@@ -265,13 +267,17 @@ class Servo:
 
     def _show(self, states: Mapping[str, tracker.Health]) -> None:
         """Report ``states``: only now, so that InService means that HAProxy sends traffic."""
-        if states != self._shown:
-            self._shown = states
-            self._publish()
+        before, self._shown = self._shown, states
+        if reports.is_urgent(before, states):
+            self._news.tell()
+        elif states.keys() != before.keys():
+            self._news.tell_later()
 
-    def _publish(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
+    def _note_problems(self, problems: tuple[document.ListenerProblem, ...]) -> None:
+        """Report them as they are now: some end without a document, when a port gets free or a certificate comes."""
+        if problems != self._problems:
+            self._problems = problems
+            self._news.tell()
 
     async def _converge_repeatedly(self) -> None:
         for attempt in range(1, _APPLY_ATTEMPTS + 1):
@@ -307,15 +313,17 @@ class Servo:
         destination = accesslog.Destination.of(wanted)
         if destination is not None:
             self._recorder.direct(destination)  # before HAProxy writes the first line for it
-        result = await self._applier.converge(self._plan.model, drain_s=self._drain_s(wanted))
+        drain_s, old_worker_s = self._options.drain_s(wanted), self._options.old_worker_s(wanted)
+        result = await self._applier.converge(self._plan.model, drain_s=drain_s, old_worker_s=old_worker_s)
         self._recorder.direct(destination)
         if self._mute not in (None, result.master):
             self._mute = None
             self._dirty.set()
         self._shelf.served(result.served.certificates)
-        problems = sorted((*self._plan.problems, *result.problems), key=lambda problem: problem.port)
-        self._problems = tuple(problems)
-        self._look_again_s = result.look_again_s or (_PROBLEM_LOOK_S if result.problems else None)
+        self._note_problems(reports.collected(self._plan.problems, result.problems))
+        self._look_again_s = result.look_again_s
+        if result.problems:
+            self._look_again_s = min(_PROBLEM_LOOK_S, result.look_again_s or _PROBLEM_LOOK_S)
         if result.restructured:
             self._accounts.restructured()
         return result.master
@@ -323,25 +331,22 @@ class Servo:
     def _owner(self) -> document.LoadBalancerKey | None:
         return self._document.key if self._document is not None else self._options.owner
 
-    def _derive(self, wanted: document.LoadBalancerDocument | None) -> plan.Plan:
+    def _derive(
+        self, wanted: document.LoadBalancerDocument | None, certificates: tls.Lookup | None = None
+    ) -> plan.Plan:
         if wanted is None:
             return plan.Plan(model.Model(self._options.address))
         derived = plan.plan(
             wanted,
             self._options.address,
             self._checks.in_rotation,
-            self._shelf.usable,
+            certificates or self._shelf.usable,
             self._identities.anchors,
             self._options.server_connections,
         )
         if self._mute is None:
             return derived
         return dataclasses.replace(derived, model=dataclasses.replace(derived.model, logging=logs.Logging.NONE))
-
-    def _drain_s(self, wanted: document.LoadBalancerDocument | None) -> float:
-        if wanted is not None and wanted.attributes.draining_enabled:
-            return float(wanted.attributes.draining_timeout_s)
-        return self._options.removal_grace_s
 
     async def _keep(self) -> None:
         """Converge whenever something changed or a second look is due."""
@@ -383,8 +388,10 @@ class Servo:
                 _log.exception("health_not_saved")
 
     async def _stop_tasks(self) -> None:
+        self._news.close()
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._accounts.close()
         await self._checks.aclose()

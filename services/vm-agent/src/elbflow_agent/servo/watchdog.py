@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import structlog
 
-from elbflow import clock
+from elbflow import clock, flag
 from elbflow_agent.haproxy import processes
 
 _log = structlog.get_logger(__name__)
@@ -23,7 +22,7 @@ class Watchdog:
         self.master: int | None = None
         self._died = died
         self._clock = time
-        self._serves = asyncio.Event()
+        self._serves = flag.Flag()
 
     def serves(self, master: int | None) -> None:
         """This master serves now."""

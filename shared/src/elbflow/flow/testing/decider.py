@@ -6,7 +6,7 @@ from elbflow import swf
 from elbflow.flow import debugging, errors, guards
 from elbflow.flow.core import decide, markers
 from elbflow.flow.core.instance import Instance
-from elbflow.flow.replay import replay
+from elbflow.flow.replaying import replay
 from elbflow.flow.testing.swf_run import SwfRun
 
 _ALL_OF_THE_FIRST = 16

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from elbflow.service.accounts import SYSTEM_ACCOUNT
 from elbflow.service.sigv4.keys import StaticKeys, UnusableKeys
 from elbflow.service.sigv4.model import (
     REGION,
-    SYSTEM_ACCOUNT,
     AuthCode,
     Authenticator,
     AuthError,

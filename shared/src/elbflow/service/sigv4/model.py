@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from elbflow import errors
+from elbflow.service.accounts import SYSTEM_ACCOUNT
 from elbflow.service.sigv4.permissions import ALLOW_ALL, Permissions, matches
 
-SYSTEM_ACCOUNT = "000000000000"
 ACCOUNT_DIGITS = 12
 REGION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 """Region names are host name labels: nothing else may become part of the names of what a caller owns."""

@@ -12,11 +12,11 @@ import time
 from urllib.parse import unquote
 
 from elbflow import clock as clocks
+from elbflow.service.accounts import SYSTEM_ACCOUNT
 from elbflow.service.sigv4 import canonical
 from elbflow.service.sigv4.claim import Claim, Headers, incomplete, index_headers, read
 from elbflow.service.sigv4.model import (
     REGION,
-    SYSTEM_ACCOUNT,
     AuthCode,
     AuthError,
     Credential,

@@ -1,0 +1,46 @@
+"""The event that a host has a dozen of for each VM."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from elbflow import flag
+
+
+async def test_those_who_wait_go_on_together_and_later_ones_at_once() -> None:
+    there = flag.Flag()
+    waiting = [asyncio.create_task(there.wait()) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert not there.is_set()
+    there.set()
+    assert await asyncio.gather(*waiting) == [True, True, True]
+    assert there.is_set()
+    assert await there.wait() is True
+
+
+async def test_those_who_waited_go_on_even_if_it_is_cleared_at_once() -> None:
+    there = flag.Flag()
+    early = asyncio.create_task(there.wait())
+    await asyncio.sleep(0)
+    there.set()
+    there.set()
+    there.clear()
+    assert await early is True
+    late = asyncio.create_task(there.wait())
+    await asyncio.sleep(0.01)
+    assert not late.done()
+    late.cancel()
+
+
+async def test_whoever_is_cancelled_leaves_nothing_behind() -> None:
+    there = flag.Flag()
+    waiting = asyncio.create_task(there.wait())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert there._waiting == []
+    there.set()
+    assert there.is_set()
