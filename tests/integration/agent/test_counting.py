@@ -12,7 +12,7 @@ from tests.integration.agent.conftest import Backend, free_port, get, kill
 from elbflow import clock
 from elbflow.contract import document
 from elbflow_agent import meters
-from elbflow_agent.haproxy import master, place
+from elbflow_agent.haproxy import master, model, place, runtime
 from elbflow_agent.health import checks, probe, target
 from elbflow_agent.servo import Servo, ServoOptions, accounts
 
@@ -41,7 +41,7 @@ async def servo(where: place.Place, binary: str, address: str, monkeypatch: pyte
 
 
 def wanted(
-    port: int, *addresses: str, to: int, generation: int = 1, tcp: int = 0, interval_s: int = 5
+    port: int, *addresses: str, to: int, generation: int = 1, tcp: int = 0, probed: int = 0
 ) -> document.LoadBalancerDocument:
     """Listeners for instances at ``addresses``; every generation takes a reload."""
     listeners = (document.Listener(HTTP, port, HTTP, to), *([document.Listener(TCP, tcp, TCP, to)] if tcp else []))
@@ -51,7 +51,7 @@ def wanted(
         "local-1a",
         listeners=listeners,
         backends=tuple(document.BackendInstance(f"i-{number:08x}", at) for number, at in enumerate(addresses)),
-        health_check=document.HealthCheck(f"TCP:{to}", interval_s, 2, 10, 2),
+        health_check=document.HealthCheck(f"TCP:{probed or to}", 5, 2, 10, 2),
         attributes=document.Attributes(idle_timeout_s=60 + generation),
     )
 
@@ -141,22 +141,22 @@ async def _workers(where: place.Place) -> tuple[int, ...]:
 
 
 async def test_connections_that_failed_and_were_tried_elsewhere_are_errors_and_no_requests(
-    servo: Servo, address: str, backends: list[Backend]
+    servo: Servo, address: str, backends: list[Backend], where: place.Place
 ) -> None:
-    """One instance dies: HAProxy turns to the other one, for requests and for TCP connections."""
+    """One instance refuses, unnoticed by its health check: HAProxy turns to the other one, for requests and for TCP."""
     port, tcp, other = (
         free_port(address),
         free_port(address),
         f"127.77.{random.randrange(256)}.{random.randrange(2, 250)}",
     )
-    second = await asyncio.start_server(_refuse, other, backends[0].port)
-    await servo.apply(wanted(port, "127.0.0.1", other, to=backends[0].port, tcp=tcp, interval_s=50))
-    async with asyncio.timeout(5):
-        while servo.statistics().in_rotation < 2:
+    health = [await asyncio.start_server(_refuse, other)]
+    probed = health[0].sockets[0].getsockname()[1]
+    health.append(await asyncio.start_server(_refuse, "127.0.0.1", probed))
+    await servo.apply(wanted(port, "127.0.0.1", other, to=backends[0].port, tcp=tcp, probed=probed))
+    haproxy = runtime.Runtime(where.admin_socket)
+    async with asyncio.timeout(20):
+        while {each.admin for each in (await haproxy.observe()).servers.values()} != {model.Admin.READY}:
             await asyncio.sleep(0.01)
-    second.close()
-    await second.wait_closed()
-    await asyncio.sleep(0.1)
     for _ in range(4):
         assert (await get(address, tcp))[0] == (await get(address, port))[0] == "200"
     found = dict((await servo.metrics(0)).counters)
@@ -167,6 +167,9 @@ async def test_connections_that_failed_and_were_tried_elsewhere_are_errors_and_n
     later = dict((await servo.metrics(0)).counters)
     assert later["RequestCount"] == 8
     assert later["BackendConnectionErrors"] >= found["BackendConnectionErrors"] + 4, "retried three times"
+    for server in health:
+        server.close()
+        await server.wait_closed()
 
 
 async def _refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -26,7 +26,7 @@ def endpoint() -> Iterator[str]:
 def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    client = boto3.client("s3", endpoint_url=endpoint, region_name=REGION)
+    client = boto3.session.Session().client("s3", endpoint_url=endpoint, region_name=REGION)
     client.create_bucket(Bucket="the-logs")
     return client
 
