@@ -1,10 +1,13 @@
-"""What all tests share: hypothesis profiles, and a guard that fails a test whose code blocks the event loop."""
+"""What all tests share: hypothesis profiles, a guard that fails a test whose code blocks the event loop, HAProxy."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -25,6 +28,24 @@ hypothesis.settings.register_profile("ci", max_examples=200, deadline=None, dera
 hypothesis.settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") == "true" else "default")
 )
+
+
+HAPROXY = "ELBFLOW_AGENT_HAPROXY"
+"""Variable with another HAProxy than that of PATH, for all tests but those of the VM's image."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let ``haproxy`` be the one that the variable names, also for programs that tests start."""
+    chosen = os.environ.get(HAPROXY)
+    if not chosen:
+        return
+    found = shutil.which(chosen)
+    if found is None:
+        raise pytest.UsageError(f"{HAPROXY}={chosen} is no executable")
+    directory = tempfile.mkdtemp(prefix="elbflow-haproxy-")
+    config.add_cleanup(lambda: shutil.rmtree(directory))
+    (Path(directory) / "haproxy").symlink_to(Path(found).absolute())
+    os.environ["PATH"] = os.pathsep.join([directory, os.environ.get("PATH", os.defpath)])
 
 
 @pytest.fixture(scope="session")

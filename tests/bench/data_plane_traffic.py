@@ -5,8 +5,9 @@ python -m tests.bench.data_plane_traffic
 Ours is a VM's servo with health checks, load-balancer cookies and access logs, once off and once on. The others are the
 same HAProxy: with ten lines that only let traffic flow, and with a file that somebody could write by hand for the same
 features, logs aside. All have two instances, HAProxys themselves, and take turns on the first core; client, instances
-and servo, with everything it does about logs, share the last. The client is written in C: 32 connections
-that are kept, each sends its next request when the answer is there.
+and servo, with everything it does about logs, share the last. The client is written in C: it keeps its connections, and
+each sends its next request when the answer is there. With 400 of them HAProxy is what limits the rate; with 32 it often
+waits for the others, so the rate shows how they take turns as well.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from tests.bench import polling_report
 from elbflow.contract import document
 
 OURS, MINIMAL, FEATURED = "ours", "minimal", "featured"
-CONNECTIONS = 32
+CONNECTIONS = 400, 32
 FULL, QUICK = (9, 2.0), (1, 0.2)
 """Rounds, and their seconds."""
 ACCOUNT = "000000000001"
@@ -85,8 +86,10 @@ def program(run: polling_report.Run) -> Sequence[figures.Figure]:
                 for tls in (False, True):
                     for address, _ in sides.values():
                         peers.until_answered(directory, address, tls=tls)
-                    found = _rounds(run, sides, tls, lambda *words, **options: peers.load(directory, *words, **options))
-                    rows.append(_figure(found, f"{'HTTPS' if tls else 'HTTP'}, access logs {logs}", MUST[logs]))
+                    for connections in CONNECTIONS:
+                        load = functools.partial(peers.load, directory, tls=tls, connections=connections)
+                        name = f"{'HTTPS' if tls else 'HTTP'}, access logs {logs}, {connections} connections"
+                        rows.append(_figure(_rounds(run, sides, load), name, MUST[logs]))
                     if logs == "off":
                         rows.append(_handshakes(run, sides, tls, directory))
             return rows
@@ -95,9 +98,7 @@ def program(run: polling_report.Run) -> Sequence[figures.Figure]:
 Sides = Mapping[str, tuple[str, Callable[[], list[int]]]]
 
 
-def _rounds(
-    run: polling_report.Run, sides: Sides, tls: bool, load: Callable[..., peers.Answer]
-) -> Mapping[str, Sequence[Round]]:
+def _rounds(run: polling_report.Run, sides: Sides, load: Callable[..., peers.Answer]) -> Mapping[str, Sequence[Round]]:
     count, seconds = QUICK if run.quick else FULL
     found: dict[str, list[Round]] = defaultdict(list)
     for turn in range(count):
@@ -105,7 +106,7 @@ def _rounds(
             address, pids = sides[name]
             processes = pids()
             before = peers.cpu_s(processes)
-            answer = load(address, tls=tls, connections=CONNECTIONS, seconds=seconds)
+            answer = load(address, seconds=seconds)
             found[name].append(Round(answer, peers.cpu_s(processes) - before))
     return found
 
@@ -129,10 +130,7 @@ def _figure(found: Mapping[str, Sequence[Round]], name: str, must: float) -> fig
 
 
 def _handshakes(run: polling_report.Run, sides: Sides, tls: bool, directory: Path) -> figures.Figure:
-    def load(address: str, **options: float) -> peers.Answer:
-        return peers.load(directory, address, tls=tls, connections=8, seconds=options["seconds"], kept=False)
-
-    found = _rounds(run, sides, tls, load)
+    found = _rounds(run, sides, functools.partial(peers.load, directory, tls=tls, connections=8, kept=False))
     rates = {name: figures.median([each.answer.rate for each in rounds]) for name, rounds in found.items()}
     cpu = {name: figures.median([each.cpu_us for each in rounds]) for name, rounds in found.items()}
     seen = (

@@ -9,6 +9,7 @@ import re
 import stat
 import subprocess
 import sys
+import tarfile
 import time
 import urllib.error
 import urllib.request
@@ -72,6 +73,19 @@ def test_secrets_are_in_no_command_line_and_no_log(stack: RunningStack) -> None:
     commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in stack.ready["pids"].values()]
     assert logs
     assert not any(secret in text for text in [*logs, *commands])
+
+
+def test_a_support_bundle_of_a_running_stack(stack: RunningStack, tmp_path: Path) -> None:
+    output = tmp_path / "bundle.tar.gz"
+    said = stack.run("support-bundle", "--output", str(output))
+    assert "lacking" not in said.stderr
+    with tarfile.open(output) as tar:
+        found = {each.name.partition("/")[2]: tar.extractfile(each).read() for each in tar}  # type: ignore[union-attr]
+    assert found.keys() >= {"settings.json", "metrics/engine.txt", "polling/agent.json", "logs/agent.log"}
+    assert set(json.loads(found["status.json"])) == set(stack.ready["pids"])
+    keys = [each["secret_access_key"] for each in json.loads(stack.where.keys_file.read_text())["keys"]]
+    words = [*keys, stack.where.token_file.read_text(), stack.where.master_key_file.read_text().strip()]
+    assert not [name for name, text in found.items() for word in words if word.encode() in text]
 
 
 def test_metrics_are_those_of_the_documentation(stack: RunningStack) -> None:

@@ -17,8 +17,7 @@ from aiobotocore.session import AioSession
 from botocore import exceptions as boto
 from botocore.credentials import ReadOnlyCredentials
 
-from elbflow import clock, errors, models
-from elbflow.swf import credentials as chains
+from elbflow import clock, errors, models, signers
 
 OWNER_FULL_CONTROL = "bucket-owner-full-control"
 _CONNECT_S = 5
@@ -26,26 +25,11 @@ _ANSWER_S = 60
 _BAD_KEYS = frozenset(
     {"ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "TokenRefreshRequired"}
 )
-_LEAD_S = 120.0
 _KEYS: contextvars.ContextVar[ReadOnlyCredentials] = contextvars.ContextVar("keys")
-
-
-class NoKeys(errors.Retryable):
-    """There are no keys to sign with, now."""
 
 
 class ObjectNotStored(errors.Retryable):
     """The object could not be stored now. Buckets and permissions come back, so no reason is final."""
-
-
-class Signer(Protocol):
-    """Whose keys requests are signed with; they may change."""
-
-    async def keys(self) -> ReadOnlyCredentials:
-        """Keys that are good now. Raises :class:`errors.ElbflowError`."""
-
-    def refused(self) -> None:
-        """Those keys were not accepted: get others the next time."""
 
 
 class Objects(Protocol):
@@ -94,7 +78,7 @@ class S3Objects:
     def __init__(self, region: str, endpoint: str | None = None, *, time: clock.Clock | None = None) -> None:
         self._region = region
         self._endpoint = endpoint
-        self._own = _Own(clock.SystemClock() if time is None else time)
+        self._own = signers.OwnKeys(clock.SystemClock() if time is None else time)
         self._making = asyncio.Lock()
         self._open = contextlib.AsyncExitStack()
         self._client: Any = None
@@ -108,11 +92,11 @@ class S3Objects:
     async def put(self, bucket: str, key: str, body: bytes) -> None:
         await self.put_signed(self._own, bucket, key, body)
 
-    def signed_by(self, signer: Signer) -> Objects:
+    def signed_by(self, signer: signers.Signer) -> Objects:
         """The same S3 for somebody else."""
         return _Signed(self, signer)
 
-    async def put_signed(self, signer: Signer, bucket: str, key: str, body: bytes) -> None:
+    async def put_signed(self, signer: signers.Signer, bucket: str, key: str, body: bytes) -> None:
         """:meth:`put` with the keys of ``signer``."""
         try:
             keys = await signer.keys()
@@ -152,42 +136,12 @@ class S3Objects:
 
 
 class _Signed:
-    def __init__(self, where: S3Objects, signer: Signer) -> None:
+    def __init__(self, where: S3Objects, signer: signers.Signer) -> None:
         self._where = where
         self._signer = signer
 
     async def put(self, bucket: str, key: str, body: bytes) -> None:
         await self._where.put_signed(self._signer, bucket, key, body)
-
-
-class _Own:
-    """The process itself: whatever AWS's credential chain finds, asked again while it finds nothing."""
-
-    def __init__(self, time: clock.Clock) -> None:
-        self._clock = time
-        self._found: chains.Found | None = None
-        self._turn = asyncio.Lock()
-
-    async def keys(self) -> ReadOnlyCredentials:
-        async with self._turn:
-            if self._found is None or self._ends(self._found):
-                self._found = await self._asked()
-            return self._found.keys
-
-    def refused(self) -> None:
-        self._found = None
-
-    def _ends(self, found: chains.Found) -> bool:
-        return found.expires_at is not None and self._clock.now() >= found.expires_at - _LEAD_S
-
-    async def _asked(self) -> chains.Found:
-        try:
-            found = await asyncio.to_thread(chains.ask_chain, None)  # it reads files
-        except (boto.BotoCoreError, TimeoutError, OSError) as error:
-            raise NoKeys(f"the AWS credentials cannot be read: {error!r}") from error
-        if found is None:
-            raise NoKeys("there are no AWS credentials in the environment, in files or from the instance")
-        return found
 
 
 class _Brought(AioCredentials):  # type: ignore[misc]

@@ -41,9 +41,10 @@ from elbflow_agent.haproxy import logs
 IMAGE = Path(__file__).parents[3] / "deploy" / "vm"
 INSTANCE = "i-0123abcd"
 ACCOUNT = "000000000001"
-USERS = {"servo-worker": "daemon", "servo-redis": "www-data", "servo": "games"}
-"""The image's users and ones that every Debian has."""
-ONLY_ROOT = {"servo-worker": "root", "servo-redis": "www-data", "servo": "root"}
+FOR_ALL = {"servo-redis": "www-data", "servo-haproxy": "mail", "servo-firewall": "list"}
+USERS = {**FOR_ALL, "servo-worker": "daemon", "servo": "games"}
+"""The image's users and groups, and ones that every Debian has."""
+ONLY_ROOT = {**FOR_ALL, "servo-worker": "root", "servo": "root"}
 """Where others cannot read the interpreter: root, but without any privilege."""
 KEY = "ASIAROLE"
 NET_BIND_SERVICE = 10
@@ -208,6 +209,7 @@ def configured(root: Path, ports: Mapping[str, int], those: Mapping[str, str]) -
     for word, other in (("elbflow-agent run ", f"{tool('elbflow-agent')} run "), ('"8781"', f'"{ports["servo"]}"')):
         assert word in text
         text = text.replace(word, other)
+    text = text.replace("/etc/elbflow/firewall.nft", str(IMAGE / "firewall.nft"))
     return text.replace('"8782"', f'"{ports["worker"]}"')
 
 
@@ -216,6 +218,11 @@ def prepared(root: Path, those: Mapping[str, str], servo_conf: str) -> None:
     (root / "libexec").mkdir()
     for script in ("keep-haproxy", "haproxy"):
         shutil.copy(IMAGE / script, root / "libexec")
+    # Without its privilege it filters nothing: this machine is not ours.
+    text = here("firewall", root, those)
+    assert "+net_admin," in text
+    (root / "libexec" / "firewall").write_text(text.replace("+net_admin,", ""))
+    (root / "libexec" / "firewall").chmod(0o755)
     if those:
         root.chmod(0o711)
     script = here("prepare", root, those)
@@ -339,7 +346,7 @@ async def test_a_vm_serves_and_haproxy_comes_back_by_itself(image: Image) -> Non
         assert await served(image, port, gone=second) < BACK_S
         assert (await apply(image, backend, port, 3)).generation == 3
         assert logs.connected(image.pid(), image.place / "log.pipe")
-        assert image.pids().keys() == {"redis", "haproxy", "servo", "worker"}
+        assert image.pids().keys() == {"redis", "firewall", "haproxy", "servo", "worker"}
     finally:
         await backend.stop()
 
@@ -349,17 +356,25 @@ def test_no_program_has_more_than_it_needs(image: Image) -> None:
         pytest.skip("only root may give privileges away")
     wanted = {"redis": "servo-redis", "haproxy": "servo", "servo": "servo", "worker": "servo-worker"}
     pids = {**image.pids(), "haproxy's master": image.pid()}
+    del pids["firewall"]  # here it has less
     for program, pid in pids.items():
         fields = dict(
             line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line
         )
         user = image.users[wanted[program.partition("'")[0]]]
         assert set(fields["Uid"].split()) == {str(pwd.getpwnam(user).pw_uid)}
-        assert set(fields["Gid"].split()) == {str(grp.getgrnam(image.users["servo"]).gr_gid)}
+        group = image.users["servo-haproxy" if "haproxy" in program else "servo"]
+        assert set(fields["Gid"].split()) == {str(grp.getgrnam(group).gr_gid)}
         assert fields["NoNewPrivs"].strip() == "1"
         allowed = 1 << NET_BIND_SERVICE if "haproxy" in program else 0
         for kind in ("CapEff", "CapPrm", "CapBnd"):
             assert int(fields[kind], 16) == allowed, (program, kind)
+
+
+def test_a_vm_that_may_not_filter_says_so_and_serves(image: Image) -> None:
+    told = (image.root / "log" / "firewall.log").read_text()
+    assert "THIS VM HAS NO CURRENT FIREWALL: " in told
+    assert (image.root / "run" / "firewall" / "state").read_text().startswith("off: ")
 
 
 def test_haproxy_binds_a_port_below_1024(image: Image) -> None:

@@ -27,6 +27,7 @@ VM = "i-0000000a"
 NOT_LOADED = (
     "boto3",
     "cryptography.hazmat",
+    "defusedxml",
     "elbflow.flow.decision_worker",
     "elbflow.service.sigv4",
     "elbflow.store",

@@ -100,7 +100,8 @@ def whole_models(draw: st.DrawFn) -> model.Model:
         )
     speaks_http = any(each.mode is model.Mode.HTTP for each in listeners)
     desync = draw(st.sampled_from(model.Desync)) if speaks_http else model.Desync.DEFENSIVE
-    return dataclasses.replace(base, listeners=tuple(listeners), desync=desync)
+    more = tuple(draw(st.lists(st.sampled_from(["::1", "fd00::1:2", "127.0.0.2"]), max_size=2, unique=True)))
+    return dataclasses.replace(base, listeners=tuple(listeners), desync=desync, more_addresses=more)
 
 
 @st.composite

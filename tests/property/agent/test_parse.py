@@ -62,7 +62,7 @@ def merged(models: list[model.Model]) -> Iterator[model.Model]:
     for mode in model.Desync:
         found = [each for one in models if one.desync is mode for each in one.listeners]
         listeners = tuple(dataclasses.replace(each, port=10_000 + number) for number, each in enumerate(found))
-        yield model.Model("127.0.0.1", 60, listeners, desync=mode)
+        yield model.Model("127.0.0.1", 60, listeners, desync=mode, more_addresses=("::1",))
 
 
 @pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")

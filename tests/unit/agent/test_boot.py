@@ -105,6 +105,24 @@ def test_the_last_interface_serves(cloud: Cloud) -> None:
     assert service().data_address() == "10.0.0.5"
 
 
+def test_an_interface_that_the_original_attaches_later_is_waited_for(cloud: Cloud) -> None:
+    def attach(mac: str, number: int, address: str) -> None:
+        cloud.pages[MACS] = cloud.pages.get(MACS, "") + f"{mac}/\n"
+        cloud.pages[f"{MACS}{mac}/device-number"] = str(number)
+        cloud.pages[f"{MACS}{mac}/local-ipv4s"] = address
+
+    attach("02:aa", 0, "10.0.0.5")
+    there = boot.MetadataService(patience_s=60, sleep=lambda _: attach("02:bb", 1, "192.168.7.4"))
+    assert there.data_address(is_attached_later=True) == "10.0.0.5", "no VPC"
+    cloud.pages[f"{MACS}02:aa/vpc-id"] = "vpc-1"
+    assert there.data_address() == "10.0.0.5"
+    assert there.data_address(is_attached_later=True) == "192.168.7.4"
+
+    del cloud.pages[f"{MACS}02:bb/local-ipv4s"]
+    with pytest.raises(boot.MetadataUnavailable, match="no interface in the user's subnet after 0 s"):
+        service(patience_s=0).data_address(is_attached_later=True)
+
+
 def test_what_there_is_not_is_told(cloud: Cloud) -> None:
     cloud.pages = {LOCAL: "fe80::1"}
     with pytest.raises(boot.MetadataUnavailable, match="instance-id"):

@@ -40,7 +40,8 @@ class Vm:
         for path, directory in PATHS.items():
             text = text.replace(path, str(root / directory))
         text = re.sub(r"( -o \S+ -g \S+|^chgrp .*$)", "", text, flags=re.MULTILINE)
-        # A regular file for a device, and less patience.
+        # Nobody's keys, a regular file for a device, and less patience.
+        text = text.replace("/root/.ssh", str(root / "root" / ".ssh")).replace("/home/", f"{root}/home/")
         self.script = text.replace("-b ", "-f ").replace("-lt 3", "-lt 2").replace("sleep 1", "sleep 0.1")
 
     def has_floppy(self, name: str = "credential") -> None:
@@ -84,7 +85,7 @@ def test_the_floppy_is_read_once_for_one_user_alone_and_not_left_mounted(vm: Vm)
     assert options.startswith("-o ro,nosuid,nodev,noexec ")
     assert umounted == "umount"
     assert not Path(options.split()[-1]).exists()
-    assert sorted(path.name for path in vm.credential.parent.iterdir()) == ["credential", "keys", "redis"]
+    assert sorted(path.name for path in vm.credential.parent.iterdir()) == ["credential", "firewall", "keys", "redis"]
     assert vm.prepare() == 0
     assert len(vm.mounted()) == 2, "with every start of the service, it is there already"
 
@@ -99,6 +100,17 @@ def test_a_vm_without_its_credential_starts_nevertheless(vm: Vm) -> None:
     assert not vm.credential.exists()
 
 
+def test_ssh_is_for_a_vm_that_was_launched_with_a_key(vm: Vm, tmp_path: Path) -> None:
+    keys = tmp_path / "root" / ".ssh" / "authorized_keys"
+    keys.parent.mkdir(parents=True)
+    flag = vm.root / "run" / "debug-ssh"
+    for text, allowed in ((None, False), ("", False), ("ssh-ed25519 AAAA\n", True), ("", False)):
+        if text is not None:
+            keys.write_text(text)
+        assert vm.prepare() == 0
+        assert flag.exists() is allowed
+
+
 def test_user_data_that_is_still_being_written_is_waited_for(vm: Vm) -> None:
     """It was read after its first line: a VM without IAM's address for ever."""
     assert vm.prepare(patience=1) == 0
@@ -108,8 +120,8 @@ def test_user_data_that_is_still_being_written_is_waited_for(vm: Vm) -> None:
     assert vm.prepare(patience=300) == 0, "at once"
     assert vm.configuration.stat().st_mtime_ns == began
     writing = f"printf 'a=b\\n' >{vm.configuration}; sleep 0.5; printf 'c=d\\n' >>{vm.configuration}"
+    vm.configuration.unlink()
     with subprocess.Popen(["/bin/sh", "-c", writing]) as user_data:
-        vm.configuration.unlink()
         assert vm.prepare(patience=200) == 0
         assert user_data.wait() == 0
     assert vm.configuration.read_text() == "a=b\nc=d\n"
@@ -130,8 +142,9 @@ def test_the_unit_is_one(tmp_path: Path) -> None:
 
 
 def test_no_package_brings_a_service_of_its_own_into_the_image() -> None:
-    """HAProxy's and Redis's packages do: beside ours they would run as root, or listen on a port."""
+    """HAProxy's and Redis's packages do, which would run as root, or listen on a port; nftables' empties the filter."""
     text = (IMAGE / "Containerfile").read_text()
-    assert "--no-install-recommends haproxy redis-server " in text
-    for service in ("haproxy", "redis-server"):
+    assert "--no-install-recommends haproxy redis-server nftables " in text
+    assert "|| true" not in text, "what fails is to be seen when the image is built"
+    for service in ("haproxy", "redis-server", "nftables"):
         assert f"ln -sf /dev/null /etc/systemd/system/{service}.service" in text

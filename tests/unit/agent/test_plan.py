@@ -78,6 +78,24 @@ def test_every_other_combination_is_that_listeners_problem_alone(
         assert reasons == []
 
 
+@pytest.mark.parametrize(
+    ("front", "back", "mode", "tls"),
+    [
+        (HTTP, TCP, model.Mode.HTTP, False),
+        (HTTP, SSL, model.Mode.HTTP, True),
+        (TCP, HTTP, model.Mode.TCP, False),
+        (TCP, HTTPS, model.Mode.TCP, True),
+    ],
+)
+def test_any_pair_where_that_is_wanted(
+    make_document: Make, front: document.Protocol, back: document.Protocol, mode: model.Mode, tls: bool
+) -> None:
+    wanted = make_document(listeners=(document.Listener(front, 80, back, 8000),))
+    result = plan.plan(wanted, "127.0.0.1", lambda _: True, manner=plan.Manner(any_pair=True))
+    assert result.problems == ()
+    assert [(each.mode, each.tls_to_servers) for each in result.model.listeners] == [(mode, tls)]
+
+
 def test_cookie_stickiness(make_document: Make) -> None:
     def with_policy(**attributes: str) -> model.Stickiness | model.AppStickiness | None:
         listener = document.Listener(HTTP, 80, HTTP, 8000, policy_names=("p",))

@@ -54,3 +54,18 @@ def test_processes() -> None:
     )
     with pytest.raises(running.Unreadable):
         running.parse_processes("")
+
+
+def test_after_a_refused_reload_of_later_versions_the_old_worker_serves() -> None:
+    """HAProxy 3.2's answer: no worker but an old one, which nobody told to stop."""
+    text = """#<PID>          <type>          <reloads>       <uptime>        <version>
+1864            master          2 [failed: 1]   0d00h01m01s     3.2.26-1
+# workers
+# old workers
+1866            worker          1               0d00h00m51s     3.2.26-1
+1865            worker          2               0d00h01m00s     3.2.26-1
+
+"""
+    found = running.parse_processes(text)
+    assert (found.worker, found.old_workers, found.failed_reloads) == (1866, (1865,), 1)
+    assert running.parse_processes(text.replace("failed: 1", "failed: 0")).worker is None

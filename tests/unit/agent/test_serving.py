@@ -67,7 +67,7 @@ async def test_it_says_why_it_waits_and_goes_on_when_swf_is_there(workers: Worke
     async with asyncio.timeout(10):
         await polled.wait()
     assert told == ["down", "no domain", None]
-    assert service.registered == 4
+    assert service.registered == 5
     assert [lane.task_list.name for lane in workers.scheduler.statistics().lanes] == ["i-1"]
     leaving.set()
     async with asyncio.timeout(10):

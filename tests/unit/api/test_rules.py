@@ -64,6 +64,7 @@ def test_layers_are_not_mixed(front: str, back: str) -> None:
     ("given", "code"),
     [
         ({"Protocol": "UDP"}, "UnsupportedProtocol"),
+        ({"Protocol": "TLS"}, "UnsupportedProtocol"),
         ({"InstanceProtocol": "QUIC"}, "UnsupportedProtocol"),
         ({"LoadBalancerPort": 0}, "ValidationError"),
         ({"LoadBalancerPort": 65536}, "ValidationError"),

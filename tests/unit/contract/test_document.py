@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pydantic
 import pytest
 
 from elbflow import flow
@@ -63,3 +64,13 @@ def test_the_hash_is_the_same_in_every_process() -> None:
 def test_it_travels() -> None:
     text = flow.encode(DOCUMENT, document.LoadBalancerDocument)
     assert flow.decode(text, document.LoadBalancerDocument) == DOCUMENT
+
+
+def test_tls_is_another_word_for_ssl() -> None:
+    told = '{"protocol":"TLS","port":443,"instance_protocol":"TLS","instance_port":443}'
+    adapter = pydantic.TypeAdapter(document.Listener)
+    ssl = document.Protocol.SSL
+    assert adapter.validate_json(told) == document.Listener(ssl, 443, ssl, 443)
+    assert adapter.dump_python(adapter.validate_json(told), mode="json")["protocol"] == "SSL"
+    with pytest.raises(pydantic.ValidationError):
+        adapter.validate_json(told.replace("TLS", "UDP"))

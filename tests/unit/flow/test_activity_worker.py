@@ -488,3 +488,26 @@ async def test_an_error_that_cannot_be_shown_is_answered_too(bench: Bench, servi
     await bench.worker.handle(bench.task())
     ((_, reason, _),) = service.named("respond_activity_task_failed")
     assert reason == "Mute"
+
+
+async def test_whoever_wants_to_know_hears_that_swf_has_the_result(bench: Bench, service: Any) -> None:
+    heard: list[int] = []
+
+    async def function(number: int, word: str = "w") -> str:
+        flow.activity_context().delivered = lambda: heard.append(number)
+        return word
+
+    bench.bind(function)
+    service.faults = [None, swf.UnknownResource(), swf.Unavailable()]
+    for number in (1, 2, 3):
+        await bench.worker.handle(bench.task(f"[{number}]"))
+    assert heard == [1]
+
+
+async def test_a_workflow_of_another_framework_hears_of_failures_in_its_own_words(bench: Bench, service: Any) -> None:
+    async def function(number: int, word: str = "w") -> str:
+        raise flow.ForeignFailure("it says why", '["a.Class", {}]')
+
+    bench.bind(function)
+    await bench.worker.handle(bench.task("[1]"))
+    assert service.calls == [("respond_activity_task_failed", ("token", "it says why", '["a.Class", {}]'), {})]

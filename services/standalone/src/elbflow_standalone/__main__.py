@@ -21,6 +21,7 @@ from elbflow_standalone.commands import (
     replay,
     status,
     store,
+    support_bundle,
     up,
     workflow,
 )
@@ -42,6 +43,7 @@ First steps:
   elbflow flow safe-to-deploy         whether this build may take over the executions that are open
   elbflow replay HISTORY --break      debug a workflow with a history that was downloaded
   elbflow polling                     why each lane of the services is or is not polling SWF
+  elbflow support-bundle              one file for people who look into a problem, without secrets
 """
 
 
@@ -53,7 +55,22 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (up, demo, env, status, lb, plan, instances, iam, workflow, flow, replay, polling, store):
+    for module in (
+        up,
+        demo,
+        env,
+        status,
+        lb,
+        plan,
+        instances,
+        iam,
+        workflow,
+        flow,
+        replay,
+        polling,
+        store,
+        support_bundle,
+    ):
         module.add_to(commands)
     return parser
 

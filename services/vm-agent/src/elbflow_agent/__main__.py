@@ -14,7 +14,8 @@ from typing import Any
 import pydantic
 
 from elbflow import service
-from elbflow_agent import boot, files, running
+from elbflow_agent import boot, files, running, trust
+from elbflow_agent.haproxy import version
 from elbflow_agent.settings import HostSettings, VmSettings
 
 _EXAMPLE = """\
@@ -27,6 +28,7 @@ _COMMON = (
     ("--redis-socket", "agent_redis_socket", "PATH"),
     ("--haproxy", "agent_haproxy", "PROGRAM"),
     ("--iam-endpoint", "agent_iam_endpoint", "URL"),
+    ("--ca-bundle", "agent_ca_bundle", "FILE"),
     ("--swf-endpoint", "swf_endpoint", "URL"),
     ("--swf-region", "swf_region", "NAME"),
     ("--swf-domain", "swf_domain", "NAME"),
@@ -46,6 +48,7 @@ _RUN = (
     ("--servo-conf", "agent_servo_conf", "FILE"),
     ("--instance-id", "agent_instance_id", "ID"),
     ("--address", "agent_address", "ADDRESS"),
+    ("--more-addresses", "agent_more_addresses", "ADDRESSES"),
     ("--credential-file", "agent_credential_file", "FILE"),
     ("--role", "agent_role", "worker|servo|both"),
     ("--account", "agent_account", "ACCOUNT"),
@@ -57,6 +60,7 @@ _UNUSABLE = (
     files.InUse,
     boot.UnusableServoConf,
     boot.MetadataUnavailable,
+    version.Unsuitable,
     OSError,
 )
 
@@ -75,7 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _host(options: dict[str, Any]) -> int:
     settings = HostSettings(**options)
+    trust.pin(settings.agent_ca_bundle)
     token = service.read_secret(settings.agent_token_file)
+    version.require(settings.agent_haproxy)
 
     from elbflow_agent.host import running as hosting  # the agent of one VM has no use for it
 
@@ -88,11 +94,14 @@ def _host(options: dict[str, Any]) -> int:
 
 def _run(options: dict[str, Any]) -> int:
     settings = VmSettings(**options)
+    trust.pin(settings.agent_ca_bundle)
 
     async def serve(process: service.Process) -> None:
         await running.vm(process, settings)
 
     alone = settings.agent_role == "worker"  # it owns no files
+    if not alone:
+        version.require(settings.agent_haproxy)
     with contextlib.nullcontext() if alone else files.exclusive(settings.agent_run_dir / settings.agent_instance_id):
         return service.run(
             serve,

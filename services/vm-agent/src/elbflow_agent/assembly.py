@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator, Awaitable
 
 from elbflow import clock, flow, polling, service, swf
 from elbflow.contract import document
-from elbflow_agent import ipc, meters
+from elbflow_agent import ipc, meters, original
 from elbflow_agent.servo import Servo
 from elbflow_agent.settings import AgentSettings
 from elbflow_agent.worker import Workers
 
 
-def handlers(servo: Servo) -> ipc.Handlers:
-    """The servo's three answers."""
+def handlers(servo: Servo, account: str | None) -> ipc.Handlers:
+    """The servo's answers, also to the original's messages, which do not say which ``account`` they are about."""
 
     def health(query: ipc.HealthQuery) -> Awaitable[document.HealthReport]:
         return servo.health(query.known_digest, query.wait_s)
@@ -27,6 +27,7 @@ def handlers(servo: Servo) -> ipc.Handlers:
     bound.bind(ipc.APPLY, servo.apply)
     bound.bind(ipc.HEALTH, health)
     bound.bind(ipc.METRICS, metrics)
+    original.bind(bound, servo, account)
     return bound
 
 
@@ -48,6 +49,7 @@ async def workers(
             profile=settings.profile(),
             budget=settings.poll_connections,
             handles="activities",
+            version=service.VERSION,
             clock=time,
             rng=rng,
         ) as scheduler,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from elbflow import clock, service
 from elbflow.contract import document
-from elbflow_agent import accesslog, assembly, ipc, meters
+from elbflow_agent import accesslog, assembly, ipc, meters, vms_page
 from elbflow_agent.certificates import opening, private
 from elbflow_agent.haproxy import master, place
 from elbflow_agent.servo import Servo, ServoOptions
@@ -39,7 +39,8 @@ async def vm(process: service.Process, settings: VmSettings) -> None:
                 )
             )
             servo = await stack.enter_async_context(_servo(settings, time, instruments, source, logs))
-            await server.add(settings.agent_instance_id, assembly.handlers(servo))
+            await server.add(settings.agent_instance_id, assembly.handlers(servo, settings.agent_account))
+            process.add_debug("vms", vms_page.page_of(lambda: [_told(settings, servo)]))
             process.add_readiness("redis", lambda: None if server.connected else "no connection to Redis")
         await process.serve_admin()
         if settings.agent_role == "servo":
@@ -87,6 +88,8 @@ def _servo(
         owner = document.LoadBalancerKey(settings.agent_account, settings.agent_load_balancer)
     options = ServoOptions(
         address=str(settings.agent_address),
+        more_addresses=settings.agent_more_addresses,
+        any_pair=settings.agent_any_pair,
         directory=settings.agent_run_dir / settings.agent_instance_id,
         binary=settings.agent_haproxy,
         owner=owner,
@@ -105,6 +108,15 @@ def _servo(
         certificates=certificates.source if certificates is not None else None,
         shipping=logs,
     )
+
+
+def _told(settings: VmSettings, servo: Servo) -> dict[str, object]:
+    return {
+        "instance_id": settings.agent_instance_id,
+        "address": str(settings.agent_address),
+        "more_addresses": settings.agent_more_addresses,
+        "servo": servo.statistics(),
+    }
 
 
 def _tell(process: service.Process, problem: str | None) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import ipaddress
 import shutil
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from elbflow import service
 from elbflow.contract import settings as common
-from elbflow_agent import accesslog
+from elbflow_agent import accesslog, trust
 from elbflow_agent.boot import BootSource
-from elbflow_agent.haproxy import place
+from elbflow_agent.haproxy import model, place, safe
 
 Role = Literal["worker", "servo", "both"]
 
@@ -51,6 +51,11 @@ class AgentSettings(common.SwfSettings, common.AccessLogSettings, service.Servic
     )
     agent_removal_grace_s: float = Field(5.0, ge=0, description="Seconds sessions have when draining is off")
 
+    agent_ca_bundle: Path | None = Field(
+        None,
+        description="File with the certificates of the authorities that SWF, IAM, STS and S3 may have theirs of, no "
+        "others; when not given AWS_CA_BUNDLE, then the system's for IAM and STS and the SDK's own for SWF and S3",
+    )
     agent_spool_dir: Path | None = Field(
         None, description="Directory of access logs until they are stored; when not given below agent_run_dir"
     )
@@ -69,6 +74,17 @@ class AgentSettings(common.SwfSettings, common.AccessLogSettings, service.Servic
         if found is None:
             raise ValueError(f"{value} is not an executable; install haproxy")
         return found
+
+    @field_validator("agent_ca_bundle")
+    @classmethod
+    def _has_certificates(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                trust.of_file(value)
+            except OSError as error:
+                raise ValueError(f"{value} has no certificates that can be used: {error}") from error
+            value = value.absolute()
+        return value
 
     @field_validator("agent_run_dir", "agent_redis_socket")
     @classmethod
@@ -139,6 +155,14 @@ class VmSettings(AgentSettings):
     agent_servo_conf: Path | None = Field(None, description="File of key=value lines that the VM's user data wrote")
     agent_instance_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", description="The task list")
     agent_address: ipaddress.IPv4Address = Field(description="Address that HAProxy binds")
+    agent_more_addresses: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Further addresses that HAProxy binds, IPv6 ones for example, separated by commas"
+    )
+    agent_any_pair: bool = Field(
+        False,
+        description="Serve listeners whose protocols are of different layers, HTTP to TCP say, as Eucalyptus 4 does; "
+        "AWS and our own control plane refuse them",
+    )
     agent_role: Role = Field("both", description="worker: polls SWF; servo: owns HAProxy")
     agent_credential_file: Path | None = Field(
         None, description="File with the VM's key and delegation certificate, as its cloud attached it"
@@ -146,6 +170,21 @@ class VmSettings(AgentSettings):
     agent_account: str | None = Field(None, pattern=r"^[0-9]{12}$", description="Owner of the load balancer")
     agent_load_balancer: str | None = Field(None, description="Name of the load balancer; others are refused")
     swf_poll_connections: int = Field(8, ge=1, description="Long polls that may be parked at once")
+
+    @field_validator("agent_more_addresses", mode="before")
+    @classmethod
+    def _addresses(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @model_validator(mode="after")
+    def _can_be_bound(self) -> Self:
+        try:
+            model.Model(str(self.agent_address), more_addresses=self.agent_more_addresses)
+        except safe.Unrepresentable as error:
+            raise ValueError(f"agent_more_addresses: {error}") from error
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -19,7 +19,7 @@ import structlog
 
 from elbflow import clock, flag, flow, polling, swf
 from elbflow.contract import document, transport, vm_activities
-from elbflow_agent import entering, ipc
+from elbflow_agent import entering, ipc, original
 
 _APPLY_WITHIN_S = 25.0
 _ANSWER_MARGIN_S = 5.0
@@ -135,13 +135,13 @@ class VmActivities:
             self._waiting.remove(patience)
 
     def registry(self) -> flow.ActivityRegistry:
-        """The activities, bound."""
+        """The activities, bound, also in the form in which the original asks for them."""
         bound = flow.ActivityRegistry()
         bound.bind(vm_activities.set_load_balancer, self.set_load_balancer)
         bound.bind(vm_activities.set_load_balancer_part, self.set_load_balancer_part)
         bound.bind(vm_activities.get_instance_status, self.get_instance_status)
         bound.bind(vm_activities.get_cloudwatch_metrics, self.get_cloudwatch_metrics)
-        return bound
+        return original.Activities(self._instance_id, self._client, self._in_progress).beside(bound)
 
 
 class Happening(Protocol):

@@ -24,6 +24,11 @@ class Protocol(enum.StrEnum):
     TCP = "TCP"
     SSL = "SSL"
 
+    @classmethod
+    def _missing_(cls, value: object) -> Protocol | None:
+        """Newer control planes say TLS (REQ-9.2)."""
+        return cls.SSL if value == "TLS" else None
+
 
 class InstanceState(enum.StrEnum):
     """State of a backend instance as DescribeInstanceHealth shows it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import random
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -25,13 +26,14 @@ class ActivityContext:
     """The activity that runs in this task. ``cancel_requested`` is what the last heartbeat brought.
 
     ``gone`` says that SWF has closed the activity: nobody waits for its answer any more. ``details`` are those of the
-    last :meth:`heartbeat`, and go with the answer to a cancellation.
+    last :meth:`heartbeat`, and go with the answer to a cancellation. ``delivered`` is called once SWF has the result.
     """
 
     def __init__(self, service: swf.Service, task: swf.ActivityTask, clock: clocks.Clock) -> None:
         self.cancel_requested = False
         self.gone = False
         self.details: str | None = None
+        self.delivered: Callable[[], None] | None = None
         self._service = service
         self._task = task
         self._clock = clock

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -34,6 +35,7 @@ class _Answer:
     result: str | None = None
     reason: str = ""
     details: str | None = None
+    delivered: Callable[[], None] | None = None
 
 
 class ActivityWorker:
@@ -187,7 +189,9 @@ class ActivityWorker:
                 return _stopped()
             return self._failure(task, asyncio.CancelledError("the activity cancelled itself"))
         error = work.exception()
-        return _Answer("completed", result=work.result()) if error is None else self._failure(task, error)
+        if error is not None:
+            return self._failure(task, error)
+        return _Answer("completed", result=work.result(), delivered=context.delivered)
 
     def _failure(self, task: swf.ActivityTask, error: BaseException) -> _Answer:
         reason, details = failures.encode(error)
@@ -219,6 +223,8 @@ class ActivityWorker:
             match answer.outcome:
                 case "completed":
                     await service.respond_activity_task_completed(task.token, answer.result)
+                    if answer.delivered is not None:
+                        answer.delivered()
                 case "canceled":
                     await service.respond_activity_task_canceled(task.token, answer.details)
                 case "failed" | "stopped":

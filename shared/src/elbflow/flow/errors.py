@@ -15,6 +15,7 @@
      ├─ ExternalRefused          SWF did not pass a signal or a cancellation request on
      ├─ TimerRefused             SWF refused to start a timer
      ├─ MarkerRefused            SWF refused to record a marker
+     ├─ ForeignFailure           raised by activities: tells another framework's workflow in its own words
      ├─ PayloadTooLarge          a value does not fit into one SWF payload
      ├─ WorkflowFailed           seen by callers: the execution failed
      └─ WorkflowClosed           seen by callers: the execution closed in another way
@@ -46,6 +47,15 @@ class ActivityError(errors.Permanent):
     def __init__(self, message: str, *, activity: str, details: str | None = None) -> None:
         super().__init__(message)
         self.activity = activity
+        self.details = details
+
+
+class ForeignFailure(errors.Permanent):
+    """An activity failed that a workflow of another framework asked for: ``reason`` and ``details`` travel as given."""
+
+    def __init__(self, reason: str, details: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
         self.details = details
 
 

@@ -23,6 +23,8 @@ _TOLD = ("activity", "workflow_id", "reason", "timeout_type", "cause", "field")
 
 def encode(error: BaseException) -> tuple[str, str]:
     """Reason and details of a failure; long messages and traces are shortened, the innermost frames stay."""
+    if isinstance(error, errors.ForeignFailure):
+        return error.reason, error.details
     trace = "".join(traceback.format_exception(error))
     permanent = isinstance(error, roots.Permanent)
     return describe(type(error).__name__, message_of(error), permanent=permanent, trace=trace)

@@ -47,13 +47,15 @@ async def scheduler_of(
     profile: EndpointProfile,
     budget: int,
     handles: str,
+    version: str | None = None,
     shares: Mapping[str, TenantShare] | None = None,
     clock: clocks.Clock | None = None,
     rng: random.Random | None = None,
 ) -> AsyncIterator[Scheduler]:
     """The process's scheduler until the block ends, which drains it as :class:`Scheduler` does.
 
-    ``shares`` are the tenants' parts of the ``budget``, where they are not the default ones.
+    ``shares`` are the tenants' parts of the ``budget``, where they are not the default ones. A ``version`` is told in
+    histories.
 
     Its metrics go to the process's registry, ``/debug/polling`` explains its lanes, ``/readyz`` says when SWF does not
     answer, a drain tells how many polls and tasks (``handles`` is what the service calls them) are left, and a second
@@ -62,7 +64,7 @@ async def scheduler_of(
     scheduler = Scheduler(
         service,
         profile=profile,
-        identity=identity(process.name),
+        identity=identity(process.name, version),
         budget=budget,
         shares=shares,
         clock=clock,
@@ -82,9 +84,10 @@ async def scheduler_of(
         supervisor.cancel()
 
 
-def identity(name: str) -> str:
+def identity(name: str, version: str | None = None) -> str:
     """How this process, a service called ``name``, appears in histories."""
-    return f"{name}:{socket.gethostname()}:{os.getpid()}"
+    told = name if version is None else f"{name}/{version}"
+    return f"{told}:{socket.gethostname()}:{os.getpid()}"
 
 
 def _problem(scheduler: Scheduler) -> str | None:

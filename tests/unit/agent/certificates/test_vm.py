@@ -13,9 +13,9 @@ from aiohttp import web
 from botocore.credentials import ReadOnlyCredentials
 from tests.unit.agent.certificates.conftest import Recorded
 
-from elbflow import clock, service
+from elbflow import clock, service, signers
 from elbflow.swf import credentials
-from elbflow_agent.certificates import credential, meters, opening, roles, sources
+from elbflow_agent.certificates import credential, meters, opening, sources
 from elbflow_agent.certificates.model import Bundle, Missing
 from elbflow_agent.settings import VmSettings
 
@@ -132,12 +132,12 @@ async def test_the_process_asks_the_chain_again_when_its_keys_end_or_are_refused
             return None
         return credentials.Found(ReadOnlyCredentials(f"key-{len(asked)}", "s", None), "role", time.now() + 3600)
 
-    role = roles.OwnRole(time, chain)
+    role = signers.OwnKeys(time, chain)
     assert [(await role.keys()).access_key for _ in range(2)] == ["key-1", "key-1"]
     await time.advance(3500)
     assert (await role.keys()).access_key == "key-2"
     role.refused()
     assert (await role.keys()).access_key == "key-3"
     role.refused()
-    with pytest.raises(roles.NoKeys, match="no AWS credentials"):
+    with pytest.raises(signers.NoKeys, match="no AWS credentials"):
         await role.keys()

@@ -105,8 +105,8 @@ def _read_one(one: query.Params, restricted_ports: Collection[int]) -> document.
 
 def _protocol(given: str) -> document.Protocol:
     try:
-        return document.Protocol(given.upper())
-    except ValueError:
+        return document.Protocol[given.upper()]  # by name, so without the alias that documents may have
+    except KeyError:
         raise faults.unsupported_protocol(given) from None
 
 

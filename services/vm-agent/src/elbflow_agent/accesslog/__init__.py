@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from elbflow import clock, objects, tasks
+from elbflow import clock, objects, signers, tasks
 from elbflow_agent import meters
 from elbflow_agent.accesslog.recorder import Recorder, Shipping
 from elbflow_agent.accesslog.shipper import Shipper
@@ -33,7 +33,7 @@ class ShippingOptions:
 class Signers(Protocol):
     """Whose keys S3 is asked with."""
 
-    def of(self, to: Destination) -> objects.Signer:
+    def of(self, to: Destination) -> signers.Signer:
         """Whoever stores what goes ``to`` there."""
 
 

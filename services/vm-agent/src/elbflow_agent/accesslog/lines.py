@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import http
 import re
 import time
@@ -80,12 +81,19 @@ def _tcp(entry: logs.Tcp, name: str) -> Iterator[str]:
 
 def _start(entry: logs.Entry, name: str, at: float) -> Iterator[str]:
     whole, fraction = divmod(round(at * 1_000_000), 1_000_000)
-    yield f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{fraction:06d}Z"
+    yield f"{_second(whole)}.{fraction:06d}Z"
     yield name
-    yield f"{entry.client}:{entry.client_port}"
+    yield f"[{entry.client}]:{entry.client_port}" if ":" in entry.client else f"{entry.client}:{entry.client_port}"
     yield f"{entry.server}:{entry.server_port}" if entry.connect_ms >= 0 else "-"
 
 
+# Lines repeat moments, durations and ports; what they become is half of their conversion.
+@functools.lru_cache(maxsize=8)
+def _second(whole: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+
+
+@functools.lru_cache(maxsize=4096)
 def _seconds(milliseconds: int) -> str:
     return f"{milliseconds / 1000:.6f}" if milliseconds >= 0 else "-1"
 
@@ -104,11 +112,20 @@ def _url(scheme: str, entry: logs.Http) -> str:
         return entry.uri
     host = entry.host.rsplit(":", 1)[0] if entry.host.rpartition(":")[2].isdecimal() else entry.host
     separator = "" if entry.uri.startswith("/") else "/"
-    return f"{scheme}://{host}:{model.port_of(entry.frontend.rstrip('~'))}{separator}{entry.uri}"
+    return f"{scheme}://{host}:{_port(entry.frontend)}{separator}{entry.uri}"
 
 
 def _quoted(text: str) -> str:
-    return _UNSAFE.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+    return text if _UNSAFE.search(text) is None else _UNSAFE.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\x{ord(found.group()):02x}"
+
+
+@functools.lru_cache(maxsize=256)
+def _port(frontend: str) -> int:
+    return model.port_of(frontend.rstrip("~")) or 0
 
 
 def _received(entry: logs.Http) -> int:
@@ -116,8 +133,7 @@ def _received(entry: logs.Http) -> int:
         return min(int(entry.got), entry.received)
     if not entry.got_head.isdecimal():
         return 0
-    port = model.port_of(entry.frontend.rstrip("~")) or 0
-    head = int(entry.got_head) - forwarded.added(entry.client, port, tls=entry.protocol != "-")
+    head = int(entry.got_head) - forwarded.added(entry.client, _port(entry.frontend), tls=entry.protocol != "-")
     return _beyond_head(entry.received, head, len(entry.method) + len(entry.uri) + len(entry.version))
 
 

@@ -64,20 +64,41 @@ class MetadataService:
         """The VM's instance id. Raises :class:`MetadataUnavailable`."""
         return self._needed("instance-id")
 
-    def data_address(self) -> str:
+    def data_address(self, *, is_attached_later: bool = False) -> str:
         """Address on which clients reach the VM: of its last interface, which in a VPC is the user's (REQ-1.10).
 
-        A VM of one interface has the address that the service calls ``local-ipv4``. Raises
+        A VM of one interface has the address that the service calls ``local-ipv4``. With ``is_attached_later`` one in
+        a VPC has two, the second some time after its start, as the original's control plane does it (1.2). Raises
         :class:`MetadataUnavailable`.
         """
-        interfaces = [line.strip("/ ") for line in (self._get("network/interfaces/macs/") or "").splitlines()]
-        numbers = {mac: self._get(f"network/interfaces/macs/{mac}/device-number") for mac in interfaces if mac}
-        numbered = sorted((int(number), mac) for mac, number in numbers.items() if number and number.isdecimal())
-        for _, mac in reversed(numbered):
-            addresses = (self._get(f"network/interfaces/macs/{mac}/local-ipv4s") or "").split()
-            if addresses:
-                return _address(addresses[0])
-        return _address(self._needed("local-ipv4"))
+        deadline = self._monotonic() + self._patience_s
+        addresses = self._addresses()
+        while is_attached_later and len(addresses) == 1 and self._is_in_vpc():
+            if self._monotonic() >= deadline:
+                raise MetadataUnavailable(
+                    f"the VM is in a VPC and has no interface in the user's subnet after {self._patience_s:g} s; "
+                    "agent_address says where to serve without one"
+                )
+            self._sleep(_PAUSE_S)
+            addresses = self._addresses()
+        return _address(addresses[-1] if addresses else self._needed("local-ipv4"))
+
+    def _addresses(self) -> list[str]:
+        """The first address of each interface that has one, in the interfaces' order."""
+        found = (self._of_interface(mac, "local-ipv4s").split() for mac in self._interfaces())
+        return [addresses[0] for addresses in found if addresses]
+
+    def _is_in_vpc(self) -> bool:
+        return any(self._of_interface(mac, "vpc-id") for mac in self._interfaces()[:1])
+
+    def _interfaces(self) -> list[str]:
+        """Their MACs, the first interface first."""
+        macs = [line.strip("/ ") for line in (self._get("network/interfaces/macs/") or "").splitlines()]
+        numbers = {mac: self._of_interface(mac, "device-number") for mac in macs if mac}
+        return [mac for _, mac in sorted((int(number), mac) for mac, number in numbers.items() if number.isdecimal())]
+
+    def _of_interface(self, mac: str, name: str) -> str:
+        return (self._get(f"network/interfaces/macs/{mac}/{name}") or "").strip()
 
     def _needed(self, path: str) -> str:
         found = (self._get(path) or "").strip()

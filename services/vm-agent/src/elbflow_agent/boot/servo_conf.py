@@ -41,6 +41,11 @@ def read(path: Path) -> dict[str, str]:
     return {key.strip(): value.strip() for key, separator, value in pairs if separator and key.strip()}
 
 
+def is_of_original(found: Mapping[str, str]) -> bool:
+    """Whether :func:`settings` come from a cloud of the original's."""
+    return found.get("swf_endpoint_kind") == _OF_EUCALYPTUS["swf_endpoint_kind"]
+
+
 def settings(pairs: Mapping[str, str], known: Collection[str]) -> dict[str, str]:
     """The pairs as the agent's settings, whose names are ``known``; what is neither is left out."""
     port = pairs.get(_PORT) or _DEFAULT_PORT

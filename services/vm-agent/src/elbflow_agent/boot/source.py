@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ class BootSource(PydanticBaseSettingsSource):
         found = servo_conf.settings(servo_conf.read(Path(path)), known)
         given = {*self.current_state, *found}
         service = MetadataService()
-        for setting, ask in (("agent_instance_id", service.instance_id), ("agent_address", service.data_address)):
+        address = functools.partial(service.data_address, is_attached_later=servo_conf.is_of_original(found))
+        for setting, ask in (("agent_instance_id", service.instance_id), ("agent_address", address)):
             if setting not in given and not service.is_disabled():
                 found[setting] = ask()
         return found

@@ -8,10 +8,9 @@ from typing import Protocol
 
 import structlog
 
-from elbflow import clock
+from elbflow import clock, signers
 from elbflow_agent.certificates import calls, dialects, exchange, schedule, store
 from elbflow_agent.certificates.credential import Vm
-from elbflow_agent.certificates.roles import Role
 
 _log = structlog.get_logger(__name__)
 SERVICE = "iam"
@@ -37,7 +36,7 @@ class Client:
     """One VM's side of the exchange."""
 
     def __init__(
-        self, endpoint: str, requests: calls.Calls, credentials: Credentials, role: Role, time: clock.Clock
+        self, endpoint: str, requests: calls.Calls, credentials: Credentials, role: signers.Signer, time: clock.Clock
     ) -> None:
         """``endpoint`` is the URL of IAM with its path."""
         self._endpoint = endpoint

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import aiohttp
 from prometheus_client import CollectorRegistry
 
-from elbflow import clock
-from elbflow_agent.certificates import calls, meters, private, roles, store
+from elbflow import clock, signers
+from elbflow_agent import trust
+from elbflow_agent.certificates import calls, meters, private, store
 from elbflow_agent.settings import VmSettings
 
 if TYPE_CHECKING:
@@ -33,12 +34,12 @@ class Exchange:
 
     endpoint: str
     calls: calls.Calls
-    own: roles.Role
+    own: signers.Signer
     time: clock.Clock
     rng: random.Random
     instruments: meters.Meters
 
-    def certificates(self, credentials: Credentials, role: roles.Role) -> store.Certificates:
+    def certificates(self, credentials: Credentials, role: signers.Signer) -> store.Certificates:
         """A source for one VM, which signs with the keys of ``role``. Enter it."""
         made: list[client.Client] = []
 
@@ -90,9 +91,13 @@ async def of_vm(
 
 @contextlib.asynccontextmanager
 async def exchange(
-    endpoint: str, region: str, *, time: clock.Clock, rng: random.Random, instruments: meters.Meters
+    endpoint: str, region: str, *, time: clock.Clock, rng: random.Random, instruments: meters.Meters, sts: str = ""
 ) -> AsyncIterator[Exchange]:
-    """The exchange with the IAM at ``endpoint``, a URL with its path, until the block ends."""
-    connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
+    """The exchange with the IAM at ``endpoint``, a URL with its path, until the block ends.
+
+    ``sts`` is the URL of another service that its calls go to.
+    """
+    context = await asyncio.to_thread(trust.context, endpoint, sts)
+    connector = aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=context)
     async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
-        yield Exchange(endpoint, calls.Calls(session, region), roles.OwnRole(time), time, rng, instruments)
+        yield Exchange(endpoint, calls.Calls(session, region), signers.OwnKeys(time), time, rng, instruments)

@@ -149,7 +149,7 @@ class Applier:
         async with self._turn:
             _, actual = await self._observe()
             new = wanted.ports - (actual.ports if actual is not None else frozenset())
-            problems = self._structure.obstructed(wanted.address, new)
+            problems = self._structure.obstructed(wanted, new)
             possible = wanted.without_ports(frozenset(each.port for each in problems))
             if actual is None or diff.needs_reload(actual, self._structure.tag(possible)):
                 await self._beside.provide(possible)
@@ -159,6 +159,11 @@ class Applier:
             tag = self._structure.tag(possible)
             told = preview.preview(actual, self._served, possible, tag, drain_s=drain_s)
             return replace(told, problems=problems)
+
+    @property
+    def reloads(self) -> int:
+        """Successful reloads of this object, which is as old as the agent."""
+        return self._structure.reloads
 
     async def sample(self) -> bool:
         """Take the counters of all workers, also of those that drain; whether any of those is left."""

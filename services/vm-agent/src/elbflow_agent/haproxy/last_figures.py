@@ -29,10 +29,11 @@ class _Line:
         self._writer = writer
 
     async def ask(self, *commands: str) -> list[str]:
-        """Answers to the commands, all of one instant. Raises :class:`runtime.Unreachable`."""
+        """Answers to the commands, one directly after the other. Raises :class:`runtime.Unreachable`."""
         try:
             async with asyncio.timeout(_ANSWER_S):
-                self._writer.write(";".join(commands).encode() + b"\n")
+                # A line each: HAProxy 3.2 shows its prompt once per line.
+                self._writer.write("".join(f"{command}\n" for command in commands).encode())
                 answers = [await self._reader.readuntil(_PROMPT) for _ in commands]
         except (OSError, EOFError, TimeoutError) as error:
             raise runtime.Unreachable(f"a held worker: {type(error).__name__} {error}".rstrip()) from error
@@ -76,7 +77,7 @@ class LastFigures:
         except runtime.Unreachable:
             self.release(pid)
             return None
-        if _sessions(info) <= _OURS:
+        if _sessions(info) <= _OURS:  # nothing was left to count when the table was asked for
             self._finished.add(pid)
         return table
 

@@ -14,6 +14,7 @@ Lines of both lengths begin alike; the short ones serve only to measure, and a b
 from __future__ import annotations
 
 import enum
+import functools
 import os
 import re
 import socket
@@ -293,6 +294,7 @@ def _parts(line: bytes) -> tuple[list[str | int | float] | None, bytes]:
     return (fields if isinstance(fields, list) else None), rest
 
 
+@functools.lru_cache(maxsize=4096)
 def _address(text: str) -> str:
     if text == "-":
         return text
@@ -322,4 +324,6 @@ def _first_line(text: str) -> tuple[str, str, str]:
 
 
 def _decoded(text: str) -> str:
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) or "-"
+    if "#" not in text:
+        return text or "-"
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)

@@ -187,20 +187,33 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Everything one HAProxy serves on one address; ``listeners`` are sorted by port."""
+    """Everything one HAProxy serves; ``listeners`` are sorted by port.
+
+    All of them listen on ``address`` and on ``more_addresses``, which may be IPv6.
+    """
 
     address: str
     idle_timeout_s: int = 60
     listeners: tuple[Listener, ...] = ()
     logging: logs.Logging = logs.Logging.NONE
     desync: Desync = Desync.DEFENSIVE
+    more_addresses: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "address", safe.address(self.address))
+        if self.more_addresses:
+            object.__setattr__(self, "more_addresses", tuple(map(safe.listening_address, self.more_addresses)))
+        if len(set(self.addresses)) < len(self.addresses):
+            raise safe.Unrepresentable(f"{', '.join(self.addresses)}: an address is there twice")
         safe.seconds(self.idle_timeout_s)
         ports = [listener.port for listener in self.listeners]
         if ports != sorted(set(ports)):
             raise safe.Unrepresentable("listeners are not unique and sorted by port")
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All addresses that listeners are bound to, the main one first."""
+        return (self.address, *self.more_addresses)
 
     @property
     def ports(self) -> frozenset[int]:

@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from elbflow import errors
-from elbflow_agent.haproxy import cookies, desync, logs, model
+from elbflow_agent.haproxy import cookies, desync, logs, model, safe
 
-_BIND = re.compile(r"bind (?P<address>[0-9.]+):(?P<port>\d+)(?: ssl crt \S+(?P<words>.*))?")
+_BIND = re.compile(r"bind (?P<endpoint>[0-9.]+:\d+|\[[0-9a-f:.]+\]:\d+)(?: ssl crt \S+(?P<words>.*))?")
 _OWN_COOKIE = re.compile(rf"cookie {cookies.COOKIE} insert .* dynamic(?: maxlife (?P<life>\d+)s)?")
 _APP_COOKIE = re.compile(rf".* req\.cook\({cookies.COOKIE}\) if \{{ req\.cook\((?P<name>[^)]+)\) -m found \}}")
 _APP_KEY = re.compile(r".* srv_name,hmac\(sha256,(?P<key>[^)]+)\),.*")
@@ -36,13 +36,14 @@ def parse(text: str, address: str) -> model.Model:
 
 def _model(sections: dict[str, list[str]], text: str, address: str) -> model.Model:
     names = [name for name in sections if model.port_of(name) is not None and name.startswith("fe-")]
+    more = tuple(_after("# listens on ", sections["global"]))
     listeners = tuple(
-        _listener(model.port_of(name) or 0, sections[name], sections[name.replace("fe-", "be-")], address)
+        _listener(model.port_of(name) or 0, sections[name], sections[name.replace("fe-", "be-")], (address, *more))
         for name in names
     )
     idle_s = int(_after("timeout client ", sections["d-http"])[0].removesuffix("s"))
     http = [sections[each.frontend] for each in listeners if each.mode is model.Mode.HTTP]
-    return model.Model(address, idle_s, listeners, logs.logging_of(text), _desync(http))
+    return model.Model(address, idle_s, listeners, logs.logging_of(text), _desync(http), more)
 
 
 def _sections(text: str) -> Iterator[tuple[str, list[str]]]:
@@ -53,10 +54,13 @@ def _sections(text: str) -> Iterator[tuple[str, list[str]]]:
         yield (name[0] if name else kind), [head, *lines]
 
 
-def _listener(port: int, front: Sequence[str], back: Sequence[str], address: str) -> model.Listener:
-    bind = _match(_BIND, front)
-    if (bind["address"], int(bind["port"])) != (address, port):
+def _listener(port: int, front: Sequence[str], back: Sequence[str], addresses: Sequence[str]) -> model.Listener:
+    binds = [_match(_BIND, [line]) for line in front if line.startswith("bind ")]
+    bind = binds[0]
+    if [each["endpoint"] for each in binds] != [safe.endpoint(address, port) for address in addresses]:
         raise ValueError(f"{bind[0]!r} in the frontend of port {port}")
+    if len({each["words"] for each in binds}) != 1:
+        raise ValueError(f"the addresses of port {port} are not served alike")
     options = _after("# server options: ", back)[0]
     words = [] if options == "none" else options.split()
     trusts = "required" in words

@@ -36,18 +36,32 @@ class Plan:
     excluded: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What a VM does with every document.
+
+    ``server_connections`` bounds the connections of each server, 0 does not. Listeners are on ``more_addresses`` too.
+    ``any_pair`` serves protocols of different layers in one listener, as Eucalyptus 4 did and AWS does not: the front
+    end decides on what is spoken, the back end on TLS alone.
+    """
+
+    server_connections: int = 0
+    more_addresses: tuple[str, ...] = ()
+    any_pair: bool = False
+
+
+PLAIN = Manner()
+
+
 def plan(
     wanted: document.LoadBalancerDocument,
     bind_address: str,
     in_rotation: Callable[[str], bool],
     certificates: tls.Lookup = tls.nothing,
     identities: authentication.Lookup = authentication.nobody,
-    server_connections: int = 0,
+    manner: Manner = PLAIN,
 ) -> Plan:
-    """Derive the model of ``wanted`` on ``bind_address``; ``in_rotation`` says which instances take traffic now.
-
-    ``server_connections`` bounds the connections of each server, 0 does not.
-    """
+    """Derive the model of ``wanted`` on ``bind_address``; ``in_rotation`` says which instances take traffic now."""
     members, excluded = _members(wanted)
     listeners: dict[int, model.Listener] = {}
     problems: list[document.ListenerProblem] = []
@@ -55,10 +69,11 @@ def plan(
         try:
             if listener.port in listeners:
                 raise Unservable(f"port {listener.port} is used by another listener of this load balancer")
-            _require_legal(listener)
+            if not manner.any_pair:
+                _require_legal(listener)
             front = _front(wanted, listener, certificates)
             servers = _servers(wanted, listener, members, in_rotation, identities)
-            listeners[listener.port] = _listener(wanted, listener, front, servers, server_connections)
+            listeners[listener.port] = _listener(wanted, listener, front, servers, manner.server_connections)
             remarks = front.remarks if front is not None else ()
             problems += [document.ListenerProblem(listener.port, remark, is_served=True) for remark in remarks]
         except errors.Permanent as error:
@@ -70,7 +85,8 @@ def plan(
     # Of no meaning without HTTP, and a change of it would be a reload.
     speaks_http = any(each.mode is model.Mode.HTTP for each in served)
     desync = model.Desync(attributes.desync_mitigation.value) if speaks_http else model.Desync.DEFENSIVE
-    return Plan(model.Model(bind_address, idle_s, served, logging, desync), tuple(problems), excluded)
+    derived = model.Model(bind_address, idle_s, served, logging, desync, manner.more_addresses)
+    return Plan(derived, tuple(problems), excluded)
 
 
 def stickiness_key(key: document.LoadBalancerKey) -> str:

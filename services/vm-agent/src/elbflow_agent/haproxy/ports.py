@@ -21,7 +21,7 @@ def obstacle(address: str, port: int, may_bind: bool = False) -> str | None:
     Without SO_REUSEPORT, so a listener of any process counts, also one that HAProxy could share by accident. That we
     may not bind the port is none for a HAProxy that ``may_bind`` it.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as candidate:
+    with socket.socket(_family(address), socket.SOCK_STREAM) as candidate:
         candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             candidate.bind((address, port))
@@ -41,7 +41,7 @@ async def accepts(address: str, port: int, *, timeout_s: float) -> bool:
     counter sees them, so being turned away is the proof that its event loop serves the listener.
     """
     loop = asyncio.get_running_loop()
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+    with socket.socket(_family(address), socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
             probe.bind((address, 0))
@@ -59,3 +59,7 @@ async def silent(address: str, candidates: Iterable[int], *, timeout_s: float) -
     ordered = list(candidates)
     answers = await asyncio.gather(*(accepts(address, port, timeout_s=timeout_s) for port in ordered))
     return [port for port, answer in zip(ordered, answers, strict=True) if not answer]
+
+
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET

@@ -43,7 +43,8 @@ def _text(wanted: model.Model, where: place.Place, limits: place.Limits, version
     settings = logs.block(
         (*logs.global_lines(wanted.logging), *tls_words.global_lines(wanted), *trust_words.global_lines(wanted, where))
     )
-    blocks = [_global(where, limits, version) + settings, _defaults(wanted, where), _local(where)]
+    head = _global(where, limits, version) + settings + _more_addresses(wanted)
+    blocks = [head, _defaults(wanted, where), _local(where)]
     for listener in wanted.listeners:
         blocks.append(_frontend(wanted, listener, where))
         blocks.append(_backend(listener, where))
@@ -63,6 +64,11 @@ global
     profiling.tasks off
     tune.http.maxhdr {_MOST_HEADERS}
     stats socket unix@{safe.path(str(where.admin_socket))} mode 600 level admin expose-fd listeners"""
+
+
+def _more_addresses(wanted: model.Model) -> str:
+    """For those who read the file back; while there are no listeners, it says so nowhere else."""
+    return "".join(f"\n    # listens on {address}" for address in wanted.more_addresses)
 
 
 def _defaults(wanted: model.Model, where: place.Place) -> str:
@@ -102,11 +108,12 @@ def _local(where: place.Place) -> str:
 
 
 def _frontend(wanted: model.Model, listener: model.Listener, where: place.Place) -> str:
+    words = tls_words.bind_words(listener, where)
     lines = [
         f"frontend {listener.frontend} from d-{listener.mode}",
-        f"    bind {wanted.address}:{listener.port}{tls_words.bind_words(listener, where)}",
-        # The agent's own connect probe comes from this address and must not reach a back end or a counter.
-        f"    tcp-request connection reject if {{ src {wanted.address} }}",
+        *(f"    bind {safe.endpoint(address, listener.port)}{words}" for address in wanted.addresses),
+        # The agent's own connect probes come from these addresses and must not reach a back end or a counter.
+        f"    tcp-request connection reject if {{ src {' '.join(wanted.addresses)} }}",
     ]
     lines += [f"    {line}" for line in tls_words.frontend_lines(listener)]
     rules = _http_rules if listener.mode is model.Mode.HTTP else _tcp_rules

@@ -127,6 +127,8 @@ def parse_processes(text: str) -> Processes:
     if master is None:
         raise Unreadable("show proc names no master")
     ages = sorted(workers)
+    if worker is None and failed and ages:
+        worker = ages[0][2]  # from 3.1 on the one that serves is called old when its successor did not come up
     old = tuple(pid for _, _, pid in ages if pid != worker)
     # One was replaced when the next one started that is left, or before.
     replaced_s = {pid: uptime for (_, uptime, _), (_, _, pid) in itertools.pairwise(ages)}

@@ -43,11 +43,30 @@ def address(text: str) -> str:
         raise Unrepresentable(f"{text[:80]!r} is not an IPv4 address") from error
 
 
+def listening_address(text: str) -> str:
+    """IPv4 or IPv6 address of one interface in canonical form; none that stands for several or for another."""
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError as error:
+        raise Unrepresentable(f"{text[:80]!r} is not an IP address") from error
+    if isinstance(found, ipaddress.IPv6Address) and (found.scope_id is not None or found.ipv4_mapped is not None):
+        raise Unrepresentable(f"{text[:80]!r} is not an address to listen on")
+    if found.is_unspecified or found.is_multicast:
+        raise Unrepresentable(f"{text[:80]!r} is not the address of one interface")
+    return str(found)
+
+
 def port(number: int) -> int:
     """TCP port."""
     if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= 65535:
         raise Unrepresentable(f"{number!r} is not a port")
     return number
+
+
+def endpoint(address: str, number: int) -> str:
+    """A listening address with its port, as ``bind`` reads it."""
+    text = listening_address(address)
+    return f"[{text}]:{port(number)}" if ":" in text else f"{text}:{port(number)}"
 
 
 def seconds(number: int) -> int:

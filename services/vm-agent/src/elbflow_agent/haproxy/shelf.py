@@ -95,6 +95,10 @@ class Shelf:
         self._former = {port: self._keys.material(each) for port, each in now.items()}
         self._hold()
 
+    def ends(self) -> dict[int, float]:
+        """When the certificates that are served end, in epoch seconds, by the port of their listener."""
+        return {port: each.expires_at for port, each in sorted(self._former.items())}
+
     async def _take(self, bundle: Bundle) -> None:
         self._examined[bundle.arn] = bundle.fingerprint
         found = await _examined(bundle)

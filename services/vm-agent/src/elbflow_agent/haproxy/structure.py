@@ -50,6 +50,7 @@ class Structure:
         self._limits = limits
         self._clock = time
         self._meters = instruments
+        self.reloads = 0
         self._obstructed: frozenset[int] = frozenset()
         self._tagged: tuple[model.Model | None, str] = (None, "")
 
@@ -62,20 +63,20 @@ class Structure:
     async def bindable(self, wanted: model.Model, served: frozenset[int]) -> tuple[model.Model, Problems]:
         """``wanted`` less the listeners whose port cannot be bound; ``served`` are the ports HAProxy has already."""
         new = sorted(wanted.ports - served)
-        obstacles = _obstacles(wanted.address, new, self._limits.low_ports)
+        obstacles = _obstacles(wanted, new, self._limits.low_ports)
         for _ in range(_PORT_RETRIES):
             if obstacles.keys() <= self._obstructed:
                 break
             # News: an old worker may be about to let go of a port that was removed a moment ago.
             await self._clock.sleep(_PORT_RETRY_S)
-            obstacles = _obstacles(wanted.address, new, self._limits.low_ports)
+            obstacles = _obstacles(wanted, new, self._limits.low_ports)
         self._obstructed = frozenset(obstacles)
         problems = tuple(document.ListenerProblem(port, reason) for port, reason in obstacles.items())
         return wanted.without_ports(self._obstructed), problems
 
-    def obstructed(self, address: str, candidates: Iterable[int]) -> Problems:
+    def obstructed(self, wanted: model.Model, candidates: Iterable[int]) -> Problems:
         """Which of the ports cannot be bound at this instant, and why."""
-        found = _obstacles(address, sorted(candidates), self._limits.low_ports)
+        found = _obstacles(wanted, sorted(candidates), self._limits.low_ports)
         return tuple(document.ListenerProblem(port, reason) for port, reason in found.items())
 
     async def checked(self, wanted: model.Model) -> tuple[model.Model, Problems]:
@@ -134,6 +135,7 @@ class Structure:
             await self._keys.restore(former)
             raise
         await self._keys.prune(wanted)
+        self.reloads += 1
         self._meters.reloads.labels(reason).inc()
         _log.info("haproxy_reloaded", reason=reason, master=found.master, worker=found.worker)
         await self._await_listening(wanted)
@@ -162,13 +164,21 @@ class Structure:
 
     async def _await_listening(self, wanted: model.Model) -> None:
         deadline = self._clock.monotonic() + _LISTEN_S
-        missing = sorted(wanted.ports)
-        while missing := await ports.silent(wanted.address, missing, timeout_s=_PROBE_S):
-            if self._clock.monotonic() >= deadline:
-                raise NotListening(f"HAProxy does not accept connections on {wanted.address} ports {missing}")
-            await self._clock.sleep(_PORT_RETRY_S)
+        for address in wanted.addresses:
+            missing = sorted(wanted.ports)
+            while missing := await ports.silent(address, missing, timeout_s=_PROBE_S):
+                if self._clock.monotonic() >= deadline:
+                    raise NotListening(f"HAProxy does not accept connections on {address} ports {missing}")
+                await self._clock.sleep(_PORT_RETRY_S)
 
 
-def _obstacles(address: str, candidates: Iterable[int], may_bind: bool) -> dict[int, str]:
-    found = ((port, ports.obstacle(address, port, may_bind)) for port in candidates)
-    return {port: reason for port, reason in found if reason is not None}
+def _obstacles(wanted: model.Model, candidates: Iterable[int], may_bind: bool) -> dict[int, str]:
+    """Why ports cannot be bound on all addresses: a listener is served on each of them or on none."""
+    found: dict[int, str] = {}
+    for port in candidates:
+        for address in wanted.addresses:
+            reason = ports.obstacle(address, port, may_bind)
+            if reason is not None:
+                found[port] = reason if address == wanted.address else f"{reason} ({address})"
+                break
+    return found

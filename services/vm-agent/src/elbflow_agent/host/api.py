@@ -131,7 +131,8 @@ def _summary(view: VmView) -> dict[str, str]:
 
 
 def _json(value: object, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-    return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")
+    body = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+    return web.Response(body=body, status=status, content_type="application/json")
 
 
 def _problem(status: HTTPStatus, message: str) -> web.Response:

@@ -131,7 +131,9 @@ async def opened(
         await asyncio.to_thread(_forget_gone, keys_dir, settings.agent_run_dir)
     rng = random.Random()  # noqa: S311  # spreads refreshes, guards nothing
     instruments = meters.Meters(registry)
-    async with opening.exchange(iam, settings.swf_region, time=time, rng=rng, instruments=instruments) as shared:
+    async with opening.exchange(
+        iam, settings.swf_region, time=time, rng=rng, instruments=instruments, sts=sts
+    ) as shared:
         made = HostExchange(shared, sts, settings.agent_system_account, keys_dir, days=settings.agent_delegation_days)
         try:
             yield made

@@ -5,14 +5,15 @@ To a real VM its role's keys come from the metadata service. A host assumes the 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
 import aiohttp
 
-from elbflow import clock
+from elbflow import clock, signers
 from elbflow.contract import document, names
-from elbflow_agent import accesslog
+from elbflow_agent import accesslog, trust
 from elbflow_agent.certificates import calls, roles
 from elbflow_agent.settings import HostSettings
 
@@ -28,10 +29,10 @@ class LogKeys:
         self._endpoint = endpoint
         self._system_account = system_account
         self._clock = time
-        self._own = roles.OwnRole(time)
+        self._own = signers.OwnKeys(time)
         self._roles: dict[document.LoadBalancerKey, roles.AssumedRole] = {}
 
-    def of(self, to: accesslog.Destination) -> roles.Role:
+    def of(self, to: accesslog.Destination) -> signers.Signer:
         """Whoever stores what goes ``to`` there."""
         key = document.LoadBalancerKey(to.account, to.name)
         if key not in self._roles:
@@ -46,7 +47,8 @@ async def opened(settings: HostSettings, time: clock.Clock) -> AsyncIterator[Log
     if not settings.agent_log_roles or settings.agent_sts_endpoint is None:
         yield None
         return
-    connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
+    context = await asyncio.to_thread(trust.context, settings.agent_sts_endpoint)
+    connector = aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=context)
     async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
         requests = calls.Calls(session, settings.swf_region)
         yield LogKeys(requests, settings.agent_sts_endpoint, settings.agent_system_account, time)

@@ -20,10 +20,9 @@ from botocore.credentials import ReadOnlyCredentials
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from elbflow import clock
+from elbflow import clock, signers
 from elbflow_agent import files
 from elbflow_agent.certificates import calls, credential, dialects, exchange, handover, meters, private
-from elbflow_agent.certificates.roles import Role
 
 _log = structlog.get_logger(__name__)
 RSA_BITS = 2048
@@ -40,7 +39,7 @@ class Node:
         self,
         endpoint: str,
         requests: calls.Calls,
-        own: Role,
+        own: signers.Signer,
         *,
         days: int,
         time: clock.Clock,

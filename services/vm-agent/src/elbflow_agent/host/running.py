@@ -6,7 +6,7 @@ import asyncio
 import random
 
 from elbflow import clock, service
-from elbflow_agent import accesslog, assembly, ipc, meters
+from elbflow_agent import accesslog, assembly, ipc, meters, vms_page
 from elbflow_agent.host import Host, VmState, api, credentials, log_keys
 from elbflow_agent.host.vm import VmShared
 from elbflow_agent.settings import HostSettings
@@ -45,6 +45,7 @@ async def host(process: service.Process, settings: HostSettings, token: str) -> 
         )
         async with Host(settings.agent_network, shared, stop_soft_s=settings.agent_stop_soft_s) as running:
             api.ControlApi(running, token).add_to(process.app)
+            process.add_debug("vms", vms_page.page_of(running.vms))
             process.add_readiness("redis", lambda: None if server.connected else "no connection to Redis")
             process.add_remaining("vms", lambda: sum(vm.state is VmState.RUNNING for vm in running.vms()))
             await process.serve_admin()

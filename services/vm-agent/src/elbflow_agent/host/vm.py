@@ -160,7 +160,7 @@ class HostedVm:
     async def _run(self) -> None:
         instance_id, shared = self.record.instance_id, self._shared
         async with self._exchange or contextlib.nullcontext(), entering.Through(shared.starting, self._servo) as servo:
-            await shared.server.add(instance_id, assembly.handlers(servo))
+            await shared.server.add(instance_id, assembly.handlers(servo, self.record.key.account))
             try:
                 if not self._leaving.is_set():
                     self._state = VmState.RUNNING

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from elbflow.contract import document
-from elbflow_agent.haproxy import place
+from elbflow_agent.haproxy import model, place, plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,8 @@ class ServoOptions:
     ``removal_grace_s`` bounds the drain of removed servers when connection draining is off. ``key_directory`` is where
     HAProxy reads certificates with their keys. ``publish_s``: how long to store unfinished access logs when leaving.
     ``server_connections`` bounds the connections of each server, 0 does not. ``first_success``: one passed health check
-    is enough for an instance that has never been in service.
+    is enough for an instance that has never been in service. Listeners are on ``address`` and ``more_addresses``.
+    ``any_pair`` serves protocols of different layers in one listener.
     """
 
     address: str
@@ -29,6 +31,18 @@ class ServoOptions:
     publish_s: float = 0.0
     server_connections: int = 0
     first_success: bool = False
+    more_addresses: tuple[str, ...] = ()
+    any_pair: bool = False
+
+    @property
+    def manner(self) -> plan.Manner:
+        """What is done with every document."""
+        return plan.Manner(self.server_connections, self.more_addresses, self.any_pair)
+
+    @property
+    def nothing(self) -> model.Model:
+        """What HAProxy serves without a document."""
+        return model.Model(self.address, more_addresses=self.more_addresses)
 
     def drain_s(self, wanted: document.LoadBalancerDocument | None) -> float:
         """How long sessions have whose server leaves."""
@@ -45,7 +59,10 @@ def _draining_s(attributes: document.Attributes, otherwise: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ServoStatistics:
-    """What a servo is doing, for people."""
+    """What a servo is doing, for people.
+
+    ``reloads`` are those since the agent started, ``certificates_end`` epoch seconds by the port of their listener.
+    """
 
     generation: int | None
     content_hash: str | None
@@ -53,3 +70,5 @@ class ServoStatistics:
     haproxy_pid: int | None
     instances: int
     in_rotation: int
+    reloads: int = 0
+    certificates_end: Mapping[int, float] = field(default_factory=dict)

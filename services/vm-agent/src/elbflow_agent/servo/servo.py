@@ -25,7 +25,6 @@ from elbflow_agent.haproxy import (
     drops,
     keys,
     logs,
-    model,
     pipes,
     place,
     plan,
@@ -68,8 +67,7 @@ class Servo:
         reloading: contextlib.AbstractAsyncContextManager[object] | None = None,
     ) -> None:
         self._options = options
-        self._clock = time
-        self._meters = instruments
+        self._clock, self._meters = time, instruments
         self._where = place.Place(options.directory, options.key_directory)
         self._memory = Memory(options.directory, time)
         self._keys = keys.Keys(self._where)
@@ -106,17 +104,15 @@ class Servo:
         )
         self._drops = drops.Drops(self._where.admin_socket)
         self._document: document.LoadBalancerDocument | None = None
-        self._plan = plan.Plan(model.Model(options.address))
+        self._plan = plan.Plan(options.nothing)
         self._problems: tuple[document.ListenerProblem, ...] = ()
         self._shown: Mapping[str, tracker.Health] = {}
         self._mute: int | None = None  # the master that cannot write log lines
         self._look_again_s: float | None = None
         self._news = news.News(rng)
-        self._dirty = flag.Flag()
+        self._dirty, self._unsaved = flag.Flag(), flag.Flag()
         self._watchdog = Watchdog(self._dirty.set, time)
-        self._unsaved = flag.Flag()
-        self._applying = asyncio.Lock()
-        self._converging = asyncio.Lock()
+        self._applying, self._converging = asyncio.Lock(), asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._shown_as: int | None = None
 
@@ -150,6 +146,11 @@ class Servo:
         await self._recorder.leave(publish_s=self._options.publish_s)
         await self._accounts.leave()
         await self._memory.save_health(dict(self._checks.states()))
+
+    @property
+    def in_force(self) -> document.LoadBalancerDocument | None:
+        """The document that is served; while one is being applied, that one."""
+        return self._document
 
     async def apply(self, wanted: document.LoadBalancerDocument) -> document.Applied:
         """Serve ``wanted`` and answer when HAProxy does; an older generation is answered with the one in force.
@@ -219,6 +220,8 @@ class Servo:
             haproxy_pid=self._watchdog.master,
             instances=len(states),
             in_rotation=sum(health.in_rotation for health in states.values()),
+            reloads=self._applier.reloads,
+            certificates_end=self._shelf.ends(),
         )
 
     async def _recall(self) -> None:
@@ -335,14 +338,14 @@ class Servo:
         self, wanted: document.LoadBalancerDocument | None, certificates: tls.Lookup | None = None
     ) -> plan.Plan:
         if wanted is None:
-            return plan.Plan(model.Model(self._options.address))
+            return plan.Plan(self._options.nothing)
         derived = plan.plan(
             wanted,
             self._options.address,
             self._checks.in_rotation,
             certificates or self._shelf.usable,
             self._identities.anchors,
-            self._options.server_connections,
+            self._options.manner,
         )
         if self._mute is None:
             return derived
