@@ -59,6 +59,8 @@ def _loop_guard() -> BlockBuster:
         function.can_block_in("elbflow/swf/credentials.py", {"ask_chain"})
         # Stands still for a millisecond at most, so that a busy loop does not starve the journal.
         function.can_block_in("elbflow_engine/journal/threads.py", {"_stand_still"})
+        # A journal in memory waits for nothing.
+        function.can_block_in("elbflow_engine/journal/threads.py", {"start_here"})
         function.can_block_in("elbflow_agent/files.py", {"_stand_still"})
         # Asks for the working directory, once per engine; migrations are set-up, before anything is served.
         function.can_block_in("sqlalchemy/dialects/sqlite/pysqlite.py", {"create_connect_args"})

@@ -35,6 +35,7 @@ from tests.scale import backends
 
 from elbflow import flow, polling, swf
 from elbflow.contract import document, names, vm_activities
+from elbflow.service import interpreter
 from elbflow_agent import running
 
 ACCOUNT = "000000000001"
@@ -206,6 +207,7 @@ async def bench(*, observed: bool = True) -> AsyncIterator[Bench]:
     directory = Path(tempfile.mkdtemp(prefix="elb", dir="/tmp"))
     network = f"127.{random.randrange(100, 250)}.0.0/16"
     os.environ.update(IDENTITY)
+    interpreter.tune()  # as the decider's own process does
     (directory / "token").touch(0o600)
     (directory / "token").write_text(TOKEN)
     try:

@@ -4,8 +4,8 @@ python -m tests.bench.client_cost
 
 CPU is user + system time of this process, so it does not depend on the server, a bare protocol on the other core that
 answers at once. Clients take turns in every round; figures are medians of the rounds (spec/perf-baselines 1, goals C1
-to C3). "Raw" is aiohttp with our signatures and orjson, the limit a bare protocol with the same; neither of them makes
-typed values or counts anything.
+to C3). "Raw" is aiohttp's connector and parser, as our client uses them, with our signatures and orjson; the limit a
+bare protocol with the same. Neither of them makes typed values or counts anything.
 """
 
 from __future__ import annotations
@@ -186,11 +186,11 @@ async def raw(url: str) -> AsyncIterator[Call]:
         ttl_dns_cache=30,
         socket_factory=keepalive_socket,
     )
-    async with sending.open_sender(pool, None) as sender:
+    async with sending.open_sender(pool, None, f"{url}/") as sender:
 
         async def call(operation: str) -> object:
             headers, body = signed(f"{url}/", operation)
-            reply = await sender.send("POST", f"{url}/", headers, body)
+            reply = await sender.send("POST", headers, body)
             return orjson.loads(reply.content or b"{}")
 
         yield call

@@ -23,7 +23,8 @@ import uvloop
 from elbflow import clock
 from elbflow.contract import document
 from elbflow.service import interpreter
-from elbflow_agent import accesslog, meters
+from elbflow_agent import meters
+from elbflow_agent.accesslog import api as accesslog
 from elbflow_agent.certificates import model
 from elbflow_agent.servo import Servo, ServoOptions
 

@@ -12,6 +12,7 @@ import concurrent.futures
 import difflib
 import os
 import pathlib
+import platform
 import subprocess
 import sys
 import tomllib
@@ -44,8 +45,9 @@ def is_equipped(python: pathlib.Path | str) -> bool:
 
 
 def found() -> list[str]:
-    """The running interpreter, and those of earlier runs of this program."""
-    others = sorted(str(python) for python in ENVIRONMENTS.glob("*/bin/python"))
+    """The running interpreter, and those of other versions that earlier runs of this program left."""
+    homes = sorted(home for home in ENVIRONMENTS.glob("*") if home.name != platform.python_version())
+    others = [str(home / "bin" / "python") for home in homes if (home / "bin" / "python").exists()]
     return [sys.executable, *(python for python in others if is_equipped(python))]
 
 

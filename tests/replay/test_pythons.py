@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 
+import pytest
 from tests.replay import pythons
 
 
+@pytest.mark.timeout(300)  # two processes for each of them
 def test_all_pythons_at_hand_decide_the_same() -> None:
     found = pythons.found()
     assert sys.executable in found

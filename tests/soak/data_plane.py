@@ -21,6 +21,7 @@ import random
 import signal
 import socket
 import ssl
+import statistics
 import sys
 import tempfile
 import time
@@ -39,7 +40,10 @@ HARD_STOP_S = 10
 INSTANCES = 4
 SETTLE_S = 30.0
 BACK_S = 1.0
-WARM_UP = 50
+WARM_UP = 100
+"""Changes until a servo that was just started has every cache and buffer that it will have."""
+EVERY_LOOK = 10
+LOOKS = 5
 MOST_GROWTH = 1.2
 EVERY_RENEWAL = 20
 
@@ -214,12 +218,15 @@ class Soak:
     async def _memory(self, scene: Scene) -> None:
         """Changes that need no reload leave both processes as large as they were."""
         say(f"{self._size.steady} changes without a reload")
-        before: dict[str, int] = {}
-        for step in range(WARM_UP + self._size.steady):
-            if step == WARM_UP:
-                before = await self._sizes(scene)
+        looks: list[dict[str, int]] = []
+        for step in range(1, WARM_UP + self._size.steady + 1):
             await self._push(scene, scene.walk.steady())
-        after = await self._sizes(scene)
+            if step % EVERY_LOOK == 0:
+                looks.append(await self._sizes(scene))
+            if step % 100 == 0:
+                say(f"{step} changes, KiB resident: {looks[-1]}")
+        warm = WARM_UP // EVERY_LOOK
+        before, after = middle(looks[warm - LOOKS : warm]), middle(looks[-LOOKS:])
         self.growth = {name: after[name] / before[name] for name in before}
         assert max(self.growth.values()) <= MOST_GROWTH, (before, after)
 
@@ -251,6 +258,11 @@ class Soak:
         after = await scene.machine.observed()
         assert after.pid != before.pid
         assert (after.ports, after.servers.keys()) == (before.ports, before.servers.keys())
+
+
+def middle(looks: list[dict[str, int]]) -> dict[str, int]:
+    """The median of each size: at a single look there may be a reply half read, or pages about to be given back."""
+    return {name: int(statistics.median(each[name] for each in looks)) for name in looks[0]}
 
 
 def gone(pid: int) -> None:

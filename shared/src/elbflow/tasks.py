@@ -56,6 +56,24 @@ class Supervisor:
         await asyncio.gather(*left, return_exceptions=True)
 
 
+async def ended(work: asyncio.Future[Any]) -> None:
+    """Return when ``work`` has ended, however it did; cancelled, it lets ``work`` go on.
+
+    As ``asyncio.wait``, for one future and in a third of the memory: a host has two of them parked for each VM.
+    """
+    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def wake(_: asyncio.Future[Any]) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    work.add_done_callback(wake)
+    try:
+        await waiter
+    finally:
+        work.remove_done_callback(wake)
+
+
 @asynccontextmanager
 async def supervised(drain_s: float = 10.0) -> AsyncIterator[Supervisor]:
     """A supervisor until the block ends; its tasks then have ``drain_s`` seconds to finish, and are cancelled."""

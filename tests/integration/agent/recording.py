@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from elbflow import clock, objects
-from elbflow_agent import accesslog, meters
+from elbflow_agent import meters
+from elbflow_agent.accesslog import api as accesslog
 
 TO = accesslog.Destination("000000000001", "web", "logs", "", 5)
 
@@ -37,7 +38,7 @@ async def main(pipe: Path, spool: Path, store: Path) -> None:
     sys.stdout.flush()
     await told.wait()
     await recorder.finish()
-    await shipper.settled(5.0)
+    await shipper.settled(20.0)
     shipping.cancel()
 
 

@@ -24,6 +24,9 @@ class FastClock(clock.SystemClock):
     async def sleep(self, delay_s: float) -> None:
         await asyncio.sleep(max(0.0, delay_s) / 100)
 
+    def monotonic(self) -> float:
+        return super().monotonic() * 100
+
 
 @pytest.fixture
 async def servo(where: place.Place, binary: str, address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Servo]:
@@ -170,6 +173,44 @@ async def test_connections_that_failed_and_were_tried_elsewhere_are_errors_and_n
     for server in health:
         server.close()
         await server.wait_closed()
+
+
+async def test_an_answer_that_is_still_flowing_has_a_latency_when_it_has_ended(servo: Servo, address: str) -> None:
+    """HAProxy counts it when it begins and writes its line at its end: it was said to have taken no time."""
+    on = asyncio.Event()
+
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not await reader.readline():  # a health check
+            writer.close()
+            return
+        await asyncio.sleep(0.1)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n1234")
+        await on.wait()
+        writer.write(b"5")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(slowly, "127.0.0.1", 0)
+    port, to = free_port(address), server.sockets[0].getsockname()[1]
+    async with server:
+        await servo.apply(wanted(port, "127.0.0.1", to=to))
+        on.set()
+        known = await served(address, port)
+        on.clear()
+        reader, client = await asyncio.open_connection(address, port)
+        client.write(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+        await reader.readuntil(b"1234")
+        flowing = dict((await servo.metrics(0)).counters)
+        assert flowing["RequestCount"] == flowing["HTTPCode_Backend_2XX"] == known + 1
+        assert flowing["LatencyCount"] == known
+        on.set()
+        await reader.readexactly(1)  # the connection stays
+        async with asyncio.timeout(5):
+            while (ended := dict((await servo.metrics(0)).counters))["LatencyCount"] <= known:
+                await asyncio.sleep(0.01)
+        assert 100 <= ended["LatencyMin"] <= ended["LatencyMax"] <= ended["Latency"] - ended["LatencyMin"]
+        client.close()
+        await client.wait_closed()
 
 
 async def _refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

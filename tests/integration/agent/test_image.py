@@ -110,6 +110,8 @@ class Image:
     admin: dict[str, str]
     users: Mapping[str, str]
     """The image's users and those of the test; none when privileges cannot be given away."""
+    systemd: socket.socket
+    """Where its programs think that systemd listens."""
 
     @property
     def keys(self) -> Path:
@@ -272,10 +274,14 @@ def image() -> Iterator[Image]:
             patch.setenv("AWS_ACCESS_KEY_ID", KEY)
             patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
             asyncio.run(_domain(engine.url))
+        systemd = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
+        systemd.bind(str(root / "notify"))
+        (root / "notify").chmod(0o666)
+        environment["NOTIFY_SOCKET"] = str(root / "notify")
         command = [tool("supervisord"), "-n", "-s", "-c", str(root / "supervisord.conf")]
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment) as supervisord:
             admin = {program: f"http://127.0.0.1:{port}" for program, port in ports.items()}
-            there = Image(root, address, supervisord, admin, those)
+            there = Image(root, address, supervisord, admin, those, systemd)
             try:
                 until(lambda: supervisord.poll() is not None or all(map(there.ready, ports)), "not ready", there.logs)
                 yield there
@@ -320,6 +326,13 @@ async def served(image: Image, port: int, within_s: float = DEADLINE_S, *, gone:
                 return time.monotonic() - began
         assert time.monotonic() < began + within_s
         await asyncio.sleep(0.01)
+
+
+def test_systemd_hears_once_that_the_vm_serves(image: Image) -> None:
+    """From the servo alone: the worker is ready when SWF is, which may take long."""
+    assert image.systemd.recv(100) == b"READY=1"
+    with pytest.raises(BlockingIOError):
+        image.systemd.recv(100)
 
 
 @pytest.mark.usefixtures("may_block")
@@ -375,6 +388,8 @@ def test_a_vm_that_may_not_filter_says_so_and_serves(image: Image) -> None:
     told = (image.root / "log" / "firewall.log").read_text()
     assert "THIS VM HAS NO CURRENT FIREWALL: " in told
     assert (image.root / "run" / "firewall" / "state").read_text().startswith("off: ")
+    with urllib.request.urlopen(f"{image.admin['servo']}/metrics", timeout=5) as answer:
+        assert "\nelbflow_agent_firewall_missing 1.0\n" in answer.read().decode()
 
 
 def test_haproxy_binds_a_port_below_1024(image: Image) -> None:

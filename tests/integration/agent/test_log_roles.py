@@ -13,7 +13,8 @@ import pytest
 
 from elbflow import clock
 from elbflow.contract import document, names
-from elbflow_agent import accesslog, meters
+from elbflow_agent import meters
+from elbflow_agent.accesslog import api as accesslog
 from elbflow_agent.accesslog import spool
 from elbflow_agent.host import log_keys
 from elbflow_agent.settings import HostSettings

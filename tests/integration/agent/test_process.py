@@ -8,6 +8,7 @@ import json
 import os
 import random
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -49,6 +50,7 @@ class Agents:
     broker: RedisServer
     address: str
     running: list[asyncio.subprocess.Process] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
 
     async def servo(self) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
@@ -57,6 +59,7 @@ class Agents:
             *("--redis-socket", str(self.broker.socket), "--log-level", "WARNING"),
             stdin=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
+            env=os.environ | self.environment,
         )
         self.running.append(process)
         return process
@@ -118,8 +121,13 @@ async def test_traffic_goes_on_while_the_servo_is_killed_and_the_next_one_adopts
     agents: Agents, client: ipc.Client, address: str, backends: list[Backend]
 ) -> None:
     port = free_port(address)
-    servo = await agents.servo()
-    await apply(client, wanted(port, backends[0]))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as systemd:
+        systemd.bind(str(agents.run_dir.with_name("notify")))
+        agents.environment["NOTIFY_SOCKET"] = systemd.getsockname()
+        servo = await agents.servo()
+        await apply(client, wanted(port, backends[0]))
+        async with asyncio.timeout(10):
+            assert await asyncio.get_running_loop().sock_recv(systemd, 100) == b"READY=1"
     assert (await get(address, port))[0] == "200"
     pid_file = agents.run_dir / VM / "haproxy.pid"
     before = pid_file.read_text()
@@ -157,8 +165,9 @@ async def test_haproxy_inherits_no_secrets(
     await apply(client, wanted(free_port(address), backends[0]))
     pid = (agents.run_dir / VM / "haproxy.pid").read_text().strip()
     assert b"AWS_" not in Path(f"/proc/{pid}/environ").read_bytes()
-    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (agents.run_dir / VM).iterdir()}
-    assert modes["document.json"] == modes["haproxy.cfg"] == modes["admin.sock"] == modes["master.sock"] == "0o600"
+    private_names = ("document.json", "haproxy.cfg", "admin.sock", "master.sock")
+    modes = {name: oct((agents.run_dir / VM / name).stat().st_mode & 0o777) for name in private_names}
+    assert set(modes.values()) == {"0o600"}, modes
     assert oct((agents.run_dir / VM).stat().st_mode & 0o777) == "0o700"
     assert os.getsid(int(pid)) == int(pid)
 

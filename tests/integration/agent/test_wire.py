@@ -161,3 +161,63 @@ async def test_a_server_that_wants_to_hear_of_the_client_first_can_prove_its_key
         server.shutdown(socket.SHUT_RDWR)
     await asyncio.to_thread(thread.join)
     assert {b"PROXY UNKNO", b"PROXY TCP4 "} <= set(heard)
+
+
+async def test_what_a_client_says_of_its_connection_is_not_what_a_server_hears(
+    applier: apply.Applier, address: str
+) -> None:
+    """A server that takes ``Connection: X-Forwarded-For`` at its word forgets who asks; h2c would go round us."""
+    asked = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close, {}\r\nUpgrade: {}\r\n\r\n"
+    port = free_port(address)
+    async with Application("i-1") as server:
+        await applier.converge(model.Model(address, listeners=(listener(port, server),)), drain_s=0)
+        for named, upgrade in (("X-Forwarded-For", "other"), ("Upgrade, X-Forwarded-Proto", "other, H2C")):
+            await said(address, port, asked.format(named, upgrade).encode())
+            (head,) = server.heads
+            assert "connection:" not in head.lower()
+            assert "h2c" not in head.lower()
+            assert "x-forwarded-for: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n" in head
+            server.heads.clear()
+
+
+async def test_chunks_are_announced_to_servers_in_one_spelling(applier: apply.Applier, address: str) -> None:
+    """HAProxy takes all of these for chunks and passes them on as they are; servers may take them for none."""
+    body = "Connection: close\r\n\r\n1\r\na\r\n0\r\n\r\n"
+    port = free_port(address)
+    async with Application("i-1") as server:
+        await applier.converge(model.Model(address, listeners=(listener(port, server),)), drain_s=0)
+        for odd in ("chunked,", "chunked\r\nTransfer-Encoding:", "\r\nTransfer-Encoding: chunked", "ChunKed"):
+            await said(address, port, f"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: {odd}\r\n{body}".encode())
+            lines = server.heads[0].lower().split("\r\n")
+            assert [line for line in lines if line.startswith("transfer-encoding")] == ["transfer-encoding: chunked"]
+            server.heads.clear()
+
+
+async def test_an_upgrade_through_http(applier: apply.Applier, address: str) -> None:
+    """Of all that a client says of its connection, the wish for a WebSocket alone arrives."""
+    heads: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode().lower())
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
+        writer.write(b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+        writer.write((await reader.readexactly(5))[::-1])
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port, behind = free_port(address), server.sockets[0].getsockname()[1]
+        servers = (model.Server("i-1", "127.0.0.1", behind, model.Admin.READY),)
+        await applier.converge(
+            model.Model(address, listeners=(model.Listener(port, model.Mode.HTTP, servers=servers),)), drain_s=0
+        )
+        reader, writer = await asyncio.open_connection(address, port)
+        wish = "Connection: keep-alive, Upgrade, X-Forwarded-For\r\nUpgrade: websocket\r\n"
+        wish += "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        writer.write(f"GET /chat HTTP/1.1\r\nHost: x\r\n{wish}\r\n".encode())
+        async with asyncio.timeout(5):
+            assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"\x81\x03abc")
+            assert await reader.read() == b"cba\x03\x81"
+        writer.close()
+    assert "connection: upgrade\r\n" in heads[0]
+    assert "upgrade: websocket\r\n" in heads[0]

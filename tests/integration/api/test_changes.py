@@ -209,17 +209,19 @@ async def test_problems_of_listeners_are_told_and_change_no_state(house: House, 
             vm = store.Vm(f"vm-{number}", "local-1a", "127.0.0.1", store.VmState.IN_SERVICE, 1.0)
             await tx.vms.save(found.id, vm)
             problem = document.ListenerProblem(25, "port is in use by another process")
-            await tx.vms.set_problems(f"vm-{number}", (problem, document.ListenerProblem(99, "gone")))
-    said = "Listener 25 is not served: port is in use by another process."
+            logs = document.ListenerProblem(document.WHOLE, "Access logs cannot be stored", is_served=True)
+            await tx.vms.set_problems(f"vm-{number}", (logs, problem, document.ListenerProblem(99, "gone")))
+    of_all, said = "Access logs cannot be stored.", "Listener 25 is not served: port is in use by another process."
     health = await elb.describe_instance_health(LoadBalancerName="web")
     assert [tuple(one.values()) for one in health["InstanceStates"]] == [
-        ("10.0.0.1", "OutOfService", "ELB", f"Instance registration is still in progress. {said}"),
-        ("10.0.0.2", "InService", "N/A", said),
+        ("10.0.0.1", "OutOfService", "ELB", f"Instance registration is still in progress. {of_all} {said}"),
+        ("10.0.0.2", "InService", "N/A", f"{of_all} {said}"),
     ]
     seen: list[bytes] = []
     elb.boto.meta.events.register("after-call.elb", lambda http_response, **_: seen.append(http_response.content))
     assert await elb.describe("web") == before
-    assert re.findall(r"<Problems>(.*?)</Problems>", seen[-1].decode()) == [f"<member>{said}</member>"]
+    told = re.findall(r"<Problems>(.*?)</Problems>", seen[-1].decode())
+    assert told == [f"<member>{each}</member>" for each in (said, of_all)]
 
 
 async def test_health_of_some_instances(house: House, elb: Elb) -> None:

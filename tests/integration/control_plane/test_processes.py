@@ -20,8 +20,8 @@ from elbflow.contract import names
 from elbflow.contract.workflows import Outcome, OutcomeState
 from elbflow_engine import embedded
 
-READY_S = 30.0
-DRAIN_S = 20.0
+READY_S = 90.0
+DRAIN_S = 40.0
 
 
 @asynccontextmanager
@@ -57,6 +57,7 @@ async def endpoint() -> AsyncIterator[str]:
         yield url
 
 
+@pytest.mark.timeout(300)
 async def test_both_services_as_processes(tmp_path: Path, endpoint: str) -> None:
     settings = swf.ClientSettings(endpoint_url=endpoint, poll_connections=64)
     async with (

@@ -98,6 +98,18 @@ async def test_the_wish_for_a_hold_is_sent_and_signed(fast_path: bool) -> None:
     assert (hints.backlog, hints.oldest_s, hints.asked_s) == (3, 1.5, 10)
 
 
+@both_paths
+async def test_a_line_break_in_a_header_sends_nothing(fast_path: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token\r\nX-More: 1")
+    async with bytes_server.serving() as server:
+        server.answer = http(200, b"{}")
+        settings = swf.ClientSettings(endpoint_url=server.url, fast_path=fast_path)
+        async with swf.Client.open(settings, retries=ONCE) as client:
+            with pytest.raises(swf.Ambiguous, match="line break" if fast_path else None):
+                await client.respond_activity_task_completed("t")
+    assert server.heads == []
+
+
 async def test_the_setting_chooses_the_path(connect: Connect, responder: Responder) -> None:
     for fast_path in (True, False):
         async with connect(fast_path=fast_path) as client:
@@ -105,8 +117,12 @@ async def test_the_setting_chooses_the_path(connect: Connect, responder: Respond
     fast, stock = responder.headers
     assert "amz-sdk-invocation-id" not in fast
     assert "amz-sdk-invocation-id" in stock
-    for name in ("X-Amz-Target", "Content-Type", "User-Agent", "Host", "Content-Length", "Accept-Encoding"):
+    for name in ("X-Amz-Target", "Content-Type", "User-Agent", "Host", "Accept-Encoding"):
         assert fast[name] == stock[name]
+    assert (fast["Content-Length"], stock["Content-Length"]) == (
+        str(len('{"taskToken":"t"}')),
+        str(len('{"taskToken": "t"}')),
+    )
 
 
 @pytest.mark.parametrize(

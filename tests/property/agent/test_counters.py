@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elbflow_agent.haproxy import stats
+from elbflow_agent.haproxy import logs, stats
 from elbflow_agent.servo import Ledger
 
 HEADER = "# pxname,svname,qcur,scur,stot,econ,wretr,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,hrsp_other,rtime,mode,"
@@ -54,3 +54,34 @@ def test_reports_that_arrive_add_up_to_what_was_served(steps: list[tuple[str, in
                     received += dict(report.counters).get("RequestCount", 0.0)
                     former, acknowledge = acknowledge, report.sequence
     assert received == served
+
+
+ANSWERS = st.lists(
+    st.tuples(st.integers(0, 5000), st.integers(0, 3), st.integers(0, 3)),  # latency, counted when, line after that
+    min_size=1,
+    max_size=30,
+)
+
+
+@given(answers=ANSWERS)
+def test_sums_numbers_and_extremes_of_latencies_tell_of_the_same_answers(answers: list[tuple[int, int, int]]) -> None:
+    """However far line and counter are apart. Every latency is counted once, and none before its line was read."""
+    counters, number, total = stats.Counters(), 0.0, 0.0
+    for look in range(8):
+        begun = sum(at <= look for _, at, _ in answers)
+        flowing = sum(at <= look < at + later for _, at, later in answers)
+        lines = (f"be-80,i-1,0,0,{begun},0,0,{begun},0,0,0,0,0,http,", f"be-80,BACKEND,0,{flowing},,,,,,,,,,http,")
+        counters.observe(1, stats.parse("\n".join((HEADER, *lines, ""))))
+        ended = counters.ended()
+        for latency_ms, at, later in answers:
+            if at + later == look:
+                counters.samples.add(logs.Short("H", 0, latency_ms, 200, "--", 0, 0, "fe-80"))
+        counters.settle(ended)
+        extremes = counters.samples.take_extremes()
+        grown = counters.totals.get("LatencyCount", 0.0) - number, counters.totals.get("Latency", 0.0) - total
+        number, total = number + grown[0], total + grown[1]
+        assert number == begun - flowing
+        if extremes:
+            assert extremes["LatencyMax"] <= grown[1]
+            assert extremes["LatencyMin"] * grown[0] <= grown[1] <= extremes["LatencyMax"] * grown[0]
+    assert (number, total) == (len(answers), sum(latency_ms for latency_ms, _, _ in answers))

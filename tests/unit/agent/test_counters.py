@@ -10,6 +10,11 @@ HEADER = (
 )
 
 
+def settle(counters: stats.Counters) -> None:
+    """All lines have been read."""
+    counters.settle(counters.ended())
+
+
 def rows(*lines: str) -> list[stats.Row]:
     return stats.parse("\n".join((HEADER, *lines, "")))
 
@@ -22,11 +27,12 @@ def test_what_servers_answered_is_told_apart_from_what_haproxy_answered() -> Non
             "local,FRONTEND,,1,9,,,9,0,0,0,0,,,http,",
             "fe-80,FRONTEND,,1,50,,,7,1,4,6,0,,,http,",
             "be-80,i-1,0,1,18,2,3,7,1,2,1,0,25,1,http,1,",
-            "be-80,BACKEND,0,1,12,2,3,7,1,4,6,0,25,1,http,1,",
+            "be-80,BACKEND,0,0,12,2,3,7,1,4,6,0,25,1,http,1,",
             "fe-81,FRONTEND,,1,5,,,,,,,,,,tcp,",
             "be-81,i-1,0,1,5,1,1,,,,,,,4,tcp,0,",
         ),
     )
+    settle(counters)
     assert counters.totals == {
         "HTTPCode_ELB_4XX": 2,
         "HTTPCode_ELB_5XX": 5,
@@ -43,9 +49,12 @@ def test_what_servers_answered_is_told_apart_from_what_haproxy_answered() -> Non
 
 def test_a_connection_that_is_tried_at_one_look_and_has_failed_at_the_next_is_no_request() -> None:
     counters = stats.Counters()
-    counters.observe(1, rows("be-81,i-1,0,1,1,0,0,,,,,,,0,tcp,0,"))
+    counters.observe(1, rows("be-81,i-1,0,1,1,0,0,,,,,,,0,tcp,0,", "be-81,BACKEND,0,1,1,0,0,,,,,,,0,tcp,0,"))
+    settle(counters)
     counters.observe(1, rows("be-81,i-1,0,0,4,1,3,,,,,,,0,tcp,0,"))
-    assert counters.totals["RequestCount"] == counters.totals["LatencyCount"] == 0
+    settle(counters)
+    assert counters.totals["RequestCount"] == 0
+    assert "LatencyCount" not in counters.totals
     assert counters.totals["BackendConnectionErrors"] == 4
 
 
@@ -100,8 +109,51 @@ def test_a_busy_listener_of_which_few_lines_are_seen_weighs_as_much_as_it_served
             "be-82,i-1,0,0,10,0,0,10,0,0,0,0,5,0,http,0,",
         ),
     )
+    settle(counters)
     assert counters.totals["Latency"] == 6400 * (10 * 60 + 70 * 4) / 64 + 100 * 1000 + 10 * 5
     assert counters.samples.take_extremes() == {"LatencyMin": 10, "LatencyMax": 1000}
+
+
+def test_the_sum_of_latencies_is_not_below_the_greatest_of_them() -> None:
+    """A request was counted, its line was read after the look, and was taken to have lasted as long as others."""
+    counters = stats.Counters()
+    counters.samples.add(short(1, "fe-80"))
+    counters.observe(1, rows("be-80,i-1,0,0,2,0,0,2,0,0,0,0,0,0,http,0,"))
+    ended = counters.ended()
+    counters.samples.add(short(200, "fe-80"))
+    counters.samples.add(short(300, "fe-80"))  # of one that was counted by nobody yet
+    counters.settle(ended)
+    assert counters.totals == {"HTTPCode_Backend_2XX": 2, "RequestCount": 2, "LatencyCount": 2, "Latency": 201}
+    assert counters.samples.take_extremes() == {"LatencyMin": 1, "LatencyMax": 200}
+    counters.observe(1, rows("be-80,i-1,0,0,3,0,0,3,0,0,0,0,0,0,http,0,"))
+    settle(counters)
+    assert (counters.totals["LatencyCount"], counters.totals["Latency"]) == (3, 501)
+    assert counters.samples.take_extremes() == {"LatencyMin": 300, "LatencyMax": 300}
+    assert counters.samples.listeners == {}
+
+
+def test_an_answer_that_is_on_its_way_has_no_latency_before_its_line_comes() -> None:
+    """Its header was counted; a download of minutes was said to have begun at once."""
+    counters = stats.Counters()
+    counters.observe(1, rows("be-80,i-1,0,1,1,0,0,1,0,0,0,0,0,0,http,0,", "be-80,BACKEND,0,1,1,0,0,,,,,,,0,http,0,"))
+    settle(counters)
+    assert counters.totals["RequestCount"] == 1
+    assert "LatencyCount" not in counters.totals
+    counters.samples.add(short(2000, "fe-80"))
+    counters.observe(1, rows("be-80,i-1,0,0,1,0,0,1,0,0,0,0,0,0,http,0,", "be-80,BACKEND,0,0,1,0,0,,,,,,,0,http,0,"))
+    settle(counters)
+    assert (counters.totals["LatencyCount"], counters.totals["Latency"]) == (1, 2000)
+
+
+def test_a_line_that_belongs_to_no_answer_is_used_for_none_of_later() -> None:
+    counters = stats.Counters()
+    counters.samples.add(short(999, "fe-80"))
+    for _ in range(2):
+        settle(counters)
+    counters.observe(1, rows("be-80,i-1,0,0,1,0,0,1,0,0,0,0,7,0,http,0,"))
+    settle(counters)
+    assert counters.totals["Latency"] == 7
+    assert counters.samples.take_extremes() == {}
 
 
 def test_lines_of_either_length_say_whose_they_are() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -101,14 +102,14 @@ async def test_two_writers_never_share_a_spare(tmp_path: Path) -> None:
 
 
 async def test_a_burst_of_files_shares_changes_of_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loop, changes = asyncio.get_running_loop(), list[object]()
-    run = loop.run_in_executor
+    changes = list[object]()
+    submit = files._threads.submit
 
-    def counted(executor: None, work: object) -> object:
+    def counted(work: Callable[[], list[object]]) -> object:
         changes.append(work)
-        return run(executor, work)  # type: ignore[arg-type]
+        return submit(work)
 
-    monkeypatch.setattr(loop, "run_in_executor", counted)
+    monkeypatch.setattr(files._threads, "submit", counted)
     await asyncio.gather(*(files.exchange(tmp_path / str(number), b"x") for number in range(100)))
     assert {path.read_bytes() for path in tmp_path.iterdir()} == {b"x"}
     assert len(changes) <= 100 / 8 + 1

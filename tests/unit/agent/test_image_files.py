@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import re
 import shutil
@@ -9,6 +10,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
+from elbflow_agent.haproxy import master
 
 IMAGE = Path(__file__).parents[3] / "deploy" / "vm"
 PATHS = {
@@ -139,6 +142,23 @@ def test_the_unit_is_one(tmp_path: Path) -> None:
     complaints = [line for line in told.stderr.splitlines() if "is not executable: No such file" not in line]
     assert complaints == []
     assert "LimitCORE=0" in unit.read_text()
+    # With a watchdog systemd would end HAProxy for a servo that hangs, and a limited start for a late one.
+    assert {"Type=notify", "NotifyAccess=all", "TimeoutStartSec=infinity"} <= set(unit.read_text().splitlines())
+    assert "WatchdogSec" not in unit.read_text()
+
+
+def test_haproxy_is_told_the_same_about_memory_as_by_the_agent() -> None:
+    assert f"-W -db {master.MEMORY} -f" in (IMAGE / "keep-haproxy").read_text()
+
+
+def test_systemd_lets_every_program_stop_in_its_time() -> None:
+    """HAProxy's connections are promised theirs, and it is told to stop when worker and servo have."""
+    programs = configparser.RawConfigParser()
+    programs.read(IMAGE / "supervisord.conf")
+    times = [programs.getint(name, "stopwaitsecs", fallback=10) for name in programs if name.startswith("program:")]
+    limit = re.search(r"^TimeoutStopSec=(\d+)$", (IMAGE / "load-balancer-servo.service").read_text(), re.MULTILINE)
+    assert limit is not None
+    assert int(limit[1]) >= sum(times) > 60
 
 
 def test_no_package_brings_a_service_of_its_own_into_the_image() -> None:

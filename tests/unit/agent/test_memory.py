@@ -91,3 +91,11 @@ async def test_which_report_arrived_may_be_told_after_a_restart(memory: Memory, 
     await memory.save_metrics(ledger, counters)
     recalled, totals = await Memory(tmp_path, clock.ManualClock()).metrics()
     assert recalled.take(totals.totals, arrived.sequence, period_s=60, now=1120.0).counters == ()
+
+
+async def test_answers_that_wait_for_their_line_are_known_after_a_restart(memory: Memory) -> None:
+    counters = stats.Counters(totals={"RequestCount": 3.0})
+    counters.samples.owe(80, 2)
+    await memory.save_metrics(Ledger(), counters)
+    _, found = await memory.metrics()
+    assert found.samples.owed == {80: 2}

@@ -21,6 +21,10 @@ class Counted:
     queue: float = 0.0
 
 
+def nobody() -> document.HealthReport:
+    return document.HealthReport("")
+
+
 def shown(where: prometheus_client.CollectorRegistry, name: str, key: document.LoadBalancerKey, **more: str) -> object:
     return where.get_sample_value(name, {"account": key.account, "load_balancer": key.name, **more})
 
@@ -30,10 +34,10 @@ def test_vms_of_a_load_balancer_are_added_up_and_never_shrink() -> None:
     all_series = series.Series(where)
     first = Counted({"RequestCount": 5.0, "Latency": 500.0, "LatencyCount": 5.0, "HTTPCode_ELB_5XX": 3.0}, queue=2.0)
     second = Counted({"RequestCount": 7.0})
-    ticket = all_series.enter(lambda: WEB, first)
-    other = all_series.enter(lambda: WEB, second)
-    all_series.enter(lambda: SHOP, Counted({"RequestCount": 1.0}))
-    all_series.enter(lambda: None, Counted({"RequestCount": 1000.0}))
+    ticket = all_series.enter(lambda: WEB, first, nobody)
+    other = all_series.enter(lambda: WEB, second, nobody)
+    all_series.enter(lambda: SHOP, Counted({"RequestCount": 1.0}), nobody)
+    all_series.enter(lambda: None, Counted({"RequestCount": 1000.0}), nobody)
     assert shown(where, "elbflow_lb_requests_total", WEB) == 12.0
     assert shown(where, "elbflow_lb_requests_total", SHOP) == 1.0
     assert shown(where, "elbflow_lb_latency_seconds_sum", WEB) == 0.5
@@ -46,6 +50,22 @@ def test_vms_of_a_load_balancer_are_added_up_and_never_shrink() -> None:
     assert shown(where, "elbflow_lb_requests_total", WEB) == 12.0
     all_series.leave(other)
     assert shown(where, "elbflow_lb_requests_total", WEB) is None
+
+
+def test_hosts_are_counted_by_the_vms_that_report_on_them() -> None:
+    """HealthyHostCount and UnHealthyHostCount are Classic metrics as the others."""
+    where = prometheus_client.CollectorRegistry()
+    all_series = series.Series(where)
+    states = document.InstanceState
+    for seen in ((states.IN_SERVICE, states.OUT_OF_SERVICE), (states.IN_SERVICE, states.UNKNOWN, states.IN_SERVICE)):
+        instances = tuple(document.InstanceHealth(f"i-{at}", state) for at, state in enumerate(seen))
+        report = document.HealthReport("", instances)
+        all_series.enter(lambda: WEB, Counted(), lambda report=report: report)  # type: ignore[misc]
+    all_series.enter(lambda: SHOP, Counted(), nobody)
+    all_series.enter(lambda: None, Counted(), nobody)
+    both = ("elbflow_lb_healthy_hosts", "elbflow_lb_unhealthy_hosts")
+    assert [shown(where, name, WEB) for name in both] == [3.0, 2.0]
+    assert [shown(where, name, SHOP) for name in both] == [0.0, 0.0]
 
 
 def line(kind: str = "H", connect_ms: int = 1, response_ms: int = 1, queue: int = 0) -> logs.Short:
@@ -62,7 +82,9 @@ def test_latencies_are_those_of_answers_and_of_connections() -> None:
         line("T", connect_ms=-1, response_ms=-1),
     ):
         counted.add(each)
-    assert counted.means() == {80: 30.0, 81: 3.0}
+    counted.owe(80, 2)
+    counted.owe(81, 2)
+    assert counted.settle({80: 2, 81: 2}) == (4, 40 + 20 + 2 * 3)
     assert counted.take_extremes() == {"LatencyMin": 3, "LatencyMax": 40, "SurgeQueueLength": 4}
     assert counted.take_extremes() == {}
 
@@ -72,9 +94,11 @@ def test_sampled_latencies_stand_for_all_requests() -> None:
     counters.samples.add(line(response_ms=8))
     rows = f"{HEADER}\nbe-80,i-1,0,0,4,0,4,0,500,0,http,\nbe-81,i-1,0,0,2,0,,,0,7,tcp,\n"  # nothing of port 81
     counters.observe(1, stats.parse(rows))
+    counters.settle(counters.ended())
     assert counters.totals["Latency"] == 4 * 8 + 2 * 7, "without a sample HAProxy's own mean will do"
     counters.keep_workers(frozenset({1}))
     counters.observe(1, stats.parse(rows.replace("0,0,4,0,4", "0,0,5,0,5")))
+    counters.settle(counters.ended())
     assert counters.totals["Latency"] == 4 * 8 + 2 * 7 + 500
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import json
 import random
+import weakref
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -511,3 +513,36 @@ async def test_a_workflow_of_another_framework_hears_of_failures_in_its_own_word
     bench.bind(function)
     await bench.worker.handle(bench.task("[1]"))
     assert service.calls == [("respond_activity_task_failed", ("token", "it says why", '["a.Class", {}]'), {})]
+
+
+async def test_an_activity_that_ended_is_forgotten_without_a_collection(bench: Bench) -> None:
+    running: list[weakref.ref[Any]] = []
+
+    async def function(number: int, word: str = "w") -> str:
+        running.append(weakref.ref(flow.activity_context()))
+        return word
+
+    bench.bind(function)
+    gc.disable()
+    try:
+        await bench.worker.handle(bench.task())
+        assert [each() for each in running] == [None]
+    finally:
+        gc.enable()
+
+
+async def test_one_table_serves_the_workers_of_many_owners(bench: Bench) -> None:
+    class Owner:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        async def work(self, number: int, word: str = "w") -> str:
+            return f"{self.name} {word} {number}"
+
+    bench.activities.bind_method(work, Owner.work)
+    for name in ("a", "b"):
+        binding = bench.activities.of(Owner(name)).find(swf.TypeId("work", "1"))
+        assert binding is not None
+        assert await binding.implementation(7) == f"{name} w 7"
+    assert bench.activities.of(Owner("c")).find(swf.TypeId("work", "2")) is None
+    assert bench.activities.of(Owner("c")).activities() == (work,)

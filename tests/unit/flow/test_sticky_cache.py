@@ -18,6 +18,7 @@ from elbflow import flow, swf
 from elbflow.flow import guards
 from elbflow.flow.core import decide
 from elbflow.flow.sticky import Cache, Held, weight
+from elbflow.flow.sticky.cache import Newborns
 from elbflow.testing import SwfRun
 
 Body = Callable[[Any, int], Awaitable[int]]
@@ -198,11 +199,61 @@ def test_cleanup_of_evicted_workflows_has_no_effect_and_is_guarded(runs: Runs) -
 
 
 async def refuses_to_be_looked_at(self: Any, number: int) -> int:
+    class Shy:
+        def __sizeof__(self) -> int:
+            raise ReferenceError("gone")
+
+    self.field = Shy()
+    await flow.sleep(100)
+    return number
+
+
+async def looks_at_what_is_gone(self: Any, number: int) -> int:
     class Gone: ...
 
     self.field = weakref.proxy(Gone())
     await flow.sleep(100)
     return number
+
+
+def test_what_is_gone_weighs_hardly_anything(runs: Runs) -> None:
+    (held,) = runs.make(looks_at_what_is_gone, 1, 1)
+    assert 0 < held.weigh() < 100_000
+
+
+def brings(characters: int) -> list[swf.HistoryEvent]:
+    return [swf.HistoryEvent(1, "WorkflowExecutionStarted", 0.0, {"input": "x" * characters, "tagList": ["y" * 9]})]
+
+
+def test_newborn_runs_alike_are_weighed_one_in_sixteen(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[decide.Run] = []
+    bytes_of = weight.bytes_of
+
+    def counted(run: decide.Run) -> tuple[int, int]:
+        looked.append(run)
+        return bytes_of(run)
+
+    monkeypatch.setattr(weight, "bytes_of", counted)
+    made, newborns = runs.make(waits, 1, 34), Newborns()
+    for held in made[:33]:
+        held.born(brings(100), newborns)
+        held.weigh()
+    assert [made.index(held) for held in made if held.run in looked] == [0, 16, 32]
+    assert len({held.bytes for held in made[:16]}) == 1
+    for _ in range(10):
+        made[1].weigh()  # as after each further decision
+    assert looked[3] is made[1].run
+    made[33].born(brings(101), newborns)
+    made[33].weigh()
+    assert made[33].run in looked
+
+
+def test_one_that_is_too_heavy_says_nothing_of_the_others() -> None:
+    newborns = Newborns()
+    newborns.weighed(10, (weight.TOO_HEAVY, 9))
+    assert newborns.alike(10) is None
+    newborns.weighed(10, (7, 2))
+    assert (newborns.alike(10), newborns.alike(11), newborns.alike(0)) == ((7, 2), None, (7, 2))
 
 
 def test_what_cannot_be_weighed_does_not_fit(runs: Runs) -> None:

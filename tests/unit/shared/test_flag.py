@@ -41,6 +41,17 @@ async def test_whoever_is_cancelled_leaves_nothing_behind() -> None:
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert there._waiting == []
+    assert there._waiting == ()
     there.set()
     assert there.is_set()
+
+
+async def test_whoever_waits_for_a_while_hears_whether_it_was_set() -> None:
+    there = flag.Flag()
+    patient = asyncio.create_task(there.within(30))
+    assert await there.within(0.001) is False
+    assert there.is_set() is False
+    there.set()
+    assert await patient is True
+    assert await there.within(0) is True
+    assert there._waiting == ()

@@ -34,7 +34,6 @@ class Meters(registries.Collector):
     """All metrics of one engine, in ``registry``. Also the observer of the journal and of the turnstile.
 
     ``access_log_share`` of the answered requests that are no polls are logged, chosen by ``chance``.
-    ``committed_at``: when the last commit ended, by :func:`instant`.
     """
 
     def __init__(
@@ -47,7 +46,6 @@ class Meters(registries.Collector):
         self._chance = chance or random.Random()  # noqa: S311 - which requests to log
         self._gauges: Callable[[], core.Gauges] | None = None
         self._turnstile: turns.Turnstile | None = None
-        self.committed_at = 0.0
         self._polls = tallies.Counts("swfd_polls", "Polls that ended, by how", ["result"])
         self._requests = tallies.Counts("swfd_requests", "Answered requests by wire code", ["op", "code"])
         self._request_seconds = tallies.Histograms(
@@ -116,7 +114,6 @@ class Meters(registries.Collector):
         self._loop_lag.observe(lag_s)
 
     def committed(self, seconds: float, group_size: int) -> None:
-        self.committed_at = instant()
         self._commit_seconds.observe(seconds)
         self._group_size.observe(group_size)
 

@@ -11,6 +11,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import structlog
 
@@ -35,8 +36,7 @@ class HoldTime:
         return min(60.0, chance.uniform(self.seconds - spread, self.seconds + spread))
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a poll ended: with the ``started`` task's transition or, at the end of its hold, with none.
 
     ``met`` is the instant (:func:`meters.instant`) from which both the task was pollable and the poll was there, or at

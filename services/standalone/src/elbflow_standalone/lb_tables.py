@@ -8,6 +8,7 @@ from rich import box, console, table
 from rich.text import Text
 
 from elbflow import store
+from elbflow.contract import document
 from elbflow_standalone import aws, lb_events, load_balancers
 
 _STYLES = {
@@ -74,7 +75,8 @@ def page(shown: load_balancers.Shown) -> Iterator[console.RenderableType]:
         yield health(lb.key.name, [_state(backend) for backend in lb.backends])
     for vm in lb.vms:
         for problem in vm.problems:
-            yield Text(f"problem on {vm.instance_id}, port {problem.port}: {problem.reason}", style="red")
+            where = f", port {problem.port}" if problem.port != document.WHOLE else ""
+            yield Text(f"problem on {vm.instance_id}{where}: {problem.reason}", style="red")
 
 
 def _facts(shown: load_balancers.Shown) -> table.Table:

@@ -12,7 +12,7 @@ _T = TypeVar("_T")
 class Through(Generic[_T]):
     """``inner``, entered inside ``gate``, which is left before the block begins; an ``AsyncExitStack`` takes a KiB.
 
-    What the gate raises when it is left ends ``inner``, as the block's errors do.
+    What the gate raises when it is left ends ``inner``, as the block's errors do. A gate that was left is let go of.
     """
 
     __slots__ = ("_gate", "_inner")
@@ -24,9 +24,10 @@ class Through(Generic[_T]):
         self._inner = inner
 
     async def __aenter__(self) -> _T:
-        entered = False
+        entered, gate = False, self._gate
+        del self._gate
         try:
-            async with self._gate:
+            async with gate:
                 value = await self._inner.__aenter__()
                 entered = True
         except BaseException as error:

@@ -9,9 +9,9 @@ import fcntl
 import functools
 import itertools
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
@@ -33,6 +33,7 @@ _AT_ONCE = 8
 
 _T = TypeVar("_T")
 _numbers = itertools.count()
+_threads = ThreadPoolExecutor(2, "files")  # not the loop's: wrapping what ends at once takes as long as a small file
 _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Batches[Callable[[], object], object]] = WeakKeyDictionary()
 
 
@@ -110,8 +111,15 @@ def read_now(path: Path) -> bytes | None:
 
 
 def _update_now(path: Path, data: bytes) -> None:
-    if read_now(path) != data:
+    if not _has(path, data):
         _exchange_now(path, data, rest_s=_REST_S)
+
+
+def _has(path: Path, data: bytes) -> bool:
+    try:
+        return path.stat().st_size == len(data) and path.read_bytes() == data
+    except FileNotFoundError:
+        return False
 
 
 def _exchange_now(path: Path, data: bytes, modified_at: float | None = None, *, rest_s: float = 0.0) -> None:
@@ -123,7 +131,8 @@ def _exchange_now(path: Path, data: bytes, modified_at: float | None = None, *, 
         if found.st_size and time.time() - found.st_ctime < rest_s:
             raise BlockingIOError
         _write(descriptor, data)
-        os.ftruncate(descriptor, len(data))
+        if found.st_size > len(data):
+            os.ftruncate(descriptor, len(data))
         if modified_at is not None:
             os.utime(descriptor, (modified_at, modified_at))
         _swap(spare, path)
@@ -174,26 +183,16 @@ async def _work(piece: Callable[[], _T]) -> _T:
     return cast(_T, result)
 
 
-async def _carry_out(pieces: Sequence[Callable[[], object]]) -> Sequence[object]:
-    results: list[object] = []
-    ended = threading.Lock()
-    ended.acquire()
-
-    def work() -> None:
-        try:
-            results.extend(map(_carried_out, pieces))
-        finally:
-            ended.release()
-
-    working = asyncio.get_running_loop().run_in_executor(None, work)
-    if not _stand_still(ended):
-        await working
-    return results
+async def _carry_out(pieces: Sequence[Callable[[], object]]) -> list[object]:
+    working = _threads.submit(lambda: [*map(_carried_out, pieces)])
+    _stand_still(working)
+    return working.result() if working.done() else await asyncio.wrap_future(working)
 
 
-def _stand_still(ended: threading.Lock) -> bool:
-    """Let the thread have the interpreter's lock until it has ended or the gift is used up; whether it has ended."""
-    return ended.acquire(timeout=_GIFT_S)
+def _stand_still(working: Future[list[object]]) -> None:
+    """Let the thread have the interpreter's lock until it has ended or the gift is used up."""
+    with contextlib.suppress(TimeoutError):
+        working.result(_GIFT_S)
 
 
 def _carried_out(piece: Callable[[], object]) -> object:

@@ -64,6 +64,9 @@ class Meters:
         self.access_log_spooled = prometheus_client.Gauge(
             "elbflow_agent_access_log_spooled_bytes", "Access logs on disk that are not stored yet", registry=where
         )
+        self.firewall_missing = prometheus_client.Gauge(
+            "elbflow_agent_firewall_missing", "VMs that are without their packet filter", registry=where
+        )
         self.ipc_errors = prometheus_client.Counter(
             "elbflow_agent_ipc_errors", "Failures between worker and servo", ["kind"], registry=where
         )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import random
 from pathlib import Path
 
 from elbflow import clock, service
 from elbflow.contract import document
-from elbflow_agent import accesslog, assembly, ipc, meters, vms_page
+from elbflow_agent import assembly, firewall, ipc, meters, supervision, vms_page
+from elbflow_agent.accesslog import api as accesslog
 from elbflow_agent.certificates import opening, private
 from elbflow_agent.haproxy import master, place
 from elbflow_agent.servo import Servo, ServoOptions
@@ -23,7 +25,10 @@ async def vm(process: service.Process, settings: VmSettings) -> None:
     """Run one VM, or one of its two halves, until the process is told to stop."""
     time = clock.SystemClock()
     instruments = meters.Meters(process.registry)
+    if settings.agent_firewall_state is not None:
+        instruments.firewall_missing.set_function(functools.partial(firewall.is_missing, settings.agent_firewall_state))
     async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(supervision.watched(settings.agent_stall_s))
         if settings.agent_role in ("servo", "both"):
             server = await stack.enter_async_context(
                 ipc.Server(ipc.unix_socket(settings.agent_redis_socket), time=time, instruments=instruments)
@@ -43,6 +48,8 @@ async def vm(process: service.Process, settings: VmSettings) -> None:
             process.add_debug("vms", vms_page.page_of(lambda: [_told(settings, servo)]))
             process.add_readiness("redis", lambda: None if server.connected else "no connection to Redis")
         await process.serve_admin()
+        if settings.agent_role != "worker":
+            supervision.ready()  # what it remembers is served, whether or not SWF can be reached
         if settings.agent_role == "servo":
             process.ready()
             await process.stopping.wait()
@@ -122,5 +129,6 @@ def _told(settings: VmSettings, servo: Servo) -> dict[str, object]:
 def _tell(process: service.Process, problem: str | None) -> None:
     if problem is None:
         process.ready()
+        supervision.ready()
     else:
         process.not_ready(f"SWF: {problem}")

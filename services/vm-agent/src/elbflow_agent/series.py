@@ -48,6 +48,7 @@ class Counts(Protocol):
 class _Vm:
     key: Callable[[], document.LoadBalancerKey | None]
     counts: Counts
+    health: Callable[[], document.HealthReport]
     shown: dict[str, float] = field(default_factory=dict)
 
     def grown(self) -> Mapping[str, float]:
@@ -65,10 +66,15 @@ class Series(registry.Collector):
         self._gone: dict[document.LoadBalancerKey, dict[str, float]] = {}
         where.register(self)
 
-    def enter(self, key: Callable[[], document.LoadBalancerKey | None], counts: Counts) -> int:
+    def enter(
+        self,
+        key: Callable[[], document.LoadBalancerKey | None],
+        counts: Counts,
+        health: Callable[[], document.HealthReport],
+    ) -> int:
         """Show a VM of the load balancer that ``key`` tells, until :meth:`leave` with what this returns."""
         ticket = max(self._vms, default=0) + 1
-        self._vms[ticket] = _Vm(key, counts)
+        self._vms[ticket] = _Vm(key, counts, health)
         return ticket
 
     def leave(self, ticket: int) -> None:
@@ -104,7 +110,26 @@ class Series(registry.Collector):
             failed.add_metric(names, counted.get("BackendConnectionErrors", 0.0))
             spilled.add_metric(names, counted.get("SpilloverCount", 0.0))
             queue.add_metric(names, queues[key])
-        yield from (requests, responses, latency, failed, spilled, queue)
+        yield from (requests, responses, latency, failed, spilled, queue, *self._hosts())
+
+    def _hosts(self) -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
+        """Instances that VMs report on, each by one VM: that of its zone."""
+        sums: dict[document.LoadBalancerKey, list[int]] = {}
+        for vm in self._vms.values():
+            if (key := vm.key()) is not None:
+                states = [each.state for each in vm.health().instances]
+                healthy = states.count(document.InstanceState.IN_SERVICE)
+                both = sums.setdefault(key, [0, 0])
+                both[0] += healthy
+                both[1] += len(states) - healthy
+        families = (
+            GaugeMetricFamily("elbflow_lb_healthy_hosts", "Instances in service", labels=_NAMES),
+            GaugeMetricFamily("elbflow_lb_unhealthy_hosts", "Instances that are not in service", labels=_NAMES),
+        )
+        for key, both in sums.items():
+            for family, number in zip(families, both, strict=True):
+                family.add_metric([key.account, key.name], number)
+        return families
 
     def _sums(self) -> tuple[dict[document.LoadBalancerKey, dict[str, float]], dict[document.LoadBalancerKey, float]]:
         totals: dict[document.LoadBalancerKey, dict[str, float]] = {}

@@ -12,7 +12,8 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from elbflow import service
 from elbflow.contract import settings as common
-from elbflow_agent import accesslog, trust
+from elbflow_agent import trust
+from elbflow_agent.accesslog import api as accesslog
 from elbflow_agent.boot import BootSource
 from elbflow_agent.haproxy import model, place, safe
 
@@ -166,6 +167,12 @@ class VmSettings(AgentSettings):
     agent_role: Role = Field("both", description="worker: polls SWF; servo: owns HAProxy")
     agent_credential_file: Path | None = Field(
         None, description="File with the VM's key and delegation certificate, as its cloud attached it"
+    )
+    agent_firewall_state: Path | None = Field(
+        None, description="File in which the program that keeps the VM's packet filter says whether there is one"
+    )
+    agent_stall_s: float = Field(
+        60.0, ge=1, description="Seconds without a sign of life of its event loop after which an agent ends itself"
     )
     agent_account: str | None = Field(None, pattern=r"^[0-9]{12}$", description="Owner of the load balancer")
     agent_load_balancer: str | None = Field(None, description="Name of the load balancer; others are refused")

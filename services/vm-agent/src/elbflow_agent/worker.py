@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import random
 import zlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
@@ -37,6 +38,28 @@ _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
 
 
+class _Work:
+    """Entered by each activity in progress; ``idle`` is set while there is none."""
+
+    __slots__ = ("_count", "idle")
+
+    def __init__(self) -> None:
+        self.idle = flag.Flag()
+        self.idle.set()
+        self._count = 0
+
+    def __enter__(self) -> None:
+        self._count += 1
+        self.idle.clear()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._count -= 1
+        if self._count == 0:
+            self.idle.set()
+
+
 class VmActivities:
     """The activities of one VM. Failures of the servo fail the activity; SWF's caller decides about repetition.
 
@@ -49,9 +72,7 @@ class VmActivities:
         self._time = time
         self._leaving = False
         self._waiting: list[asyncio.Timeout] = []
-        self._idle = flag.Flag()
-        self._idle.set()
-        self._busy = 0
+        self._work = _Work()
         self._assembly = transport.Assembly()
         # VMs that were launched together must not all report in the same minute.
         self._patience = 1 + zlib.crc32(instance_id.encode()) % _QUIET_PERIODS
@@ -64,7 +85,7 @@ class VmActivities:
     ) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LEAVE_S):
-                await self._idle.wait()
+                await self._work.idle.wait()
 
     def let_go(self) -> None:
         """End the activities that wait: they answer with what there is, so that a stopping worker drains at once."""
@@ -74,7 +95,7 @@ class VmActivities:
 
     async def set_load_balancer(self, document: document.LoadBalancerDocument) -> document.Applied:
         """Have the servo apply the document."""
-        with self._in_progress():
+        with self._work:
             return await self._client.call(self._instance_id, ipc.APPLY, document, within_s=_APPLY_WITHIN_S)
 
     async def set_load_balancer_part(self, part: transport.Part) -> document.Applied | None:
@@ -84,7 +105,7 @@ class VmActivities:
 
     async def get_instance_status(self, known_digest: str) -> document.HealthReport:
         """Wait for news, all in one request: that the servo still lives is the IPC client's business."""
-        with self._in_progress():
+        with self._work:
             try:
                 report = await self._unless_leaving(self._health(known_digest, _HEALTH_HOLD_S))
             except ipc.NoAnswer:
@@ -97,7 +118,7 @@ class VmActivities:
         A VM that served nobody looks again after the next period, four times at most: a report is a sign of life too.
         """
         query = ipc.MetricsQuery(acknowledge)
-        with self._in_progress():
+        with self._work:
             patience, self._patience = self._patience, _QUIET_PERIODS
             while True:
                 await self._unless_leaving(self._time.sleep(min(max(period_s, 0.0), _LONGEST_PERIOD_S)))
@@ -105,17 +126,6 @@ class VmActivities:
                 patience -= 1
                 if report.counters or patience <= 0 or self._leaving:
                     return report
-
-    @contextlib.contextmanager
-    def _in_progress(self) -> Iterator[None]:
-        self._busy += 1
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self._busy -= 1
-            if self._busy == 0:
-                self._idle.set()
 
     def _health(self, known_digest: str, wait_s: float) -> Coroutine[Any, Any, document.HealthReport]:
         query = ipc.HealthQuery(known_digest, wait_s)
@@ -134,21 +144,32 @@ class VmActivities:
         finally:
             self._waiting.remove(patience)
 
+    @functools.cached_property
+    def original(self) -> original.Activities:
+        """What carries out calls in the original's form."""
+        return original.Activities(self._instance_id, self._client, self._work)
+
     def registry(self) -> flow.ActivityRegistry:
         """The activities, bound, also in the form in which the original asks for them."""
-        bound = flow.ActivityRegistry()
-        bound.bind(vm_activities.set_load_balancer, self.set_load_balancer)
-        bound.bind(vm_activities.set_load_balancer_part, self.set_load_balancer_part)
-        bound.bind(vm_activities.get_instance_status, self.get_instance_status)
-        bound.bind(vm_activities.get_cloudwatch_metrics, self.get_cloudwatch_metrics)
-        return original.Activities(self._instance_id, self._client, self._in_progress).beside(bound)
+        return _table().of(self)
+
+
+@functools.cache
+def _table() -> flow.ActivityRegistry:
+    """The activities of any VM, which they take as their first argument."""
+    own = flow.ActivityRegistry()
+    own.bind_method(vm_activities.set_load_balancer, VmActivities.set_load_balancer)
+    own.bind_method(vm_activities.set_load_balancer_part, VmActivities.set_load_balancer_part)
+    own.bind_method(vm_activities.get_instance_status, VmActivities.get_instance_status)
+    own.bind_method(vm_activities.get_cloudwatch_metrics, VmActivities.get_cloudwatch_metrics)
+    return original.beside(own, lambda vm: vm.original)
 
 
 class Happening(Protocol):
     """What happens once: a flag, or asyncio's own event."""
 
     def is_set(self) -> bool: ...
-    async def wait(self) -> Literal[True]: ...
+    async def wait(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +254,7 @@ async def _given_up(event: Happening) -> AsyncIterator[None]:
     async with asyncio.timeout(None) as patience:
         watching = asyncio.create_task(event.wait())
 
-        def end(_: asyncio.Task[Literal[True]]) -> None:
+        def end(_: asyncio.Task[bool]) -> None:
             patience.reschedule(loop.time())
 
         watching.add_done_callback(end)

@@ -161,9 +161,13 @@ def _is_false(value: bool) -> bool:
     return not value
 
 
+WHOLE = 0
+"""The port of what is wrong with a load balancer and not with one of its listeners, which are served."""
+
+
 @dataclass(frozen=True, slots=True)
 class ListenerProblem:
-    """Why one listener is not served, or what is wrong with one that ``is_served``."""
+    """Why one listener is not served, or what is wrong with one that ``is_served``; or with all, port :data:`WHOLE`."""
 
     port: int
     reason: str

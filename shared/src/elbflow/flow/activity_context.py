@@ -95,6 +95,10 @@ class ActivityContext:
         """``work`` is what a cancellation stops."""
         self._work = work
 
+    def ended(self) -> None:
+        """There is nothing to stop any more: the work, which refers to this context, need not wait for a collector."""
+        self._work = None
+
     async def keep_alive(self, heartbeat_s: float, rng: random.Random) -> None:
         """Send heartbeats, a third of the deadline apart (at most 30 s, up to a tenth earlier), until cancelled."""
         interval_s = min(heartbeat_s / 3, _LONGEST_INTERVAL_S)

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from elbflow import clock as clocks
 from elbflow import errors as roots
-from elbflow import polling, swf
+from elbflow import polling, swf, tasks
 from elbflow.flow import errors, failures
 from elbflow.flow.activity_context import ActivityContext, enter
 from elbflow.flow.metrics import Metrics
@@ -113,7 +113,8 @@ class ActivityWorker:
         canceled if the workflow had asked for that, else as failed with WORKER_STOPPED.
         """
         began = self._clock.monotonic()
-        answer, aborted = await self._carry_out(task)
+        found = self._prepared(task)
+        answer, aborted = (found, False) if isinstance(found, _Answer) else await self._run(task, *found)
         await self._deliver(task, answer)
         elapsed_s = self._clock.monotonic() - began
         self._metrics.activity_seconds.labels(task.activity_type.name, answer.outcome).observe(elapsed_s)
@@ -129,15 +130,15 @@ class ActivityWorker:
         await self._deliver(task, _shut_down() if draining else _stopped())
         self._metrics.activity_seconds.labels(task.activity_type.name, "stopped").observe(0.0)
 
-    async def _carry_out(self, task: swf.ActivityTask) -> tuple[_Answer, bool]:
+    def _prepared(self, task: swf.ActivityTask) -> _Answer | tuple[Binding, tuple[Any, ...]]:
+        """What to run with which arguments, or the answer to a task that cannot be carried out."""
         binding = self._registry.find(task.activity_type)
         if binding is None:
-            return self._unknown(task), False
+            return self._unknown(task)
         try:
-            arguments = binding.activity.decode_arguments(task.input)
+            return binding, binding.activity.decode_arguments(task.input)
         except errors.PayloadMismatch as error:
-            return self._failure(task, error), False
-        return await self._run(task, binding, arguments)
+            return self._failure(task, error)
 
     def _unknown(self, task: swf.ActivityTask) -> _Answer:
         """Not permanent: while versions change, another worker of the list may carry it out."""
@@ -159,7 +160,7 @@ class ActivityWorker:
         beating = self._keep_alive(context, binding)
         aborted = False
         try:
-            await asyncio.wait({work})
+            await tasks.ended(work)
         except asyncio.CancelledError:
             aborted = True
             work.cancel()
@@ -167,6 +168,7 @@ class ActivityWorker:
         finally:
             if beating is not None:
                 await _stop(beating)
+            context.ended()
         return self._judge(task, context, work, aborted=aborted), aborted
 
     def _keep_alive(self, context: ActivityContext, binding: Binding) -> asyncio.Task[None] | None:

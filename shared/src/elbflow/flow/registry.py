@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import types
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Concatenate, Self, cast
 
 from elbflow import swf
 from elbflow.flow.signatures import Activity, P, R
@@ -23,6 +25,16 @@ class ActivityRegistry:
 
     def __init__(self) -> None:
         self._bindings: dict[swf.TypeId, Binding] = {}
+        self._owner: object | None = None
+
+    def of(self, owner: object) -> Self:
+        """The same activities, bound by :meth:`bind_method`, for the worker of ``owner``.
+
+        The table is shared, so that hundreds of workers in one process need not have one each.
+        """
+        owned = copy.copy(self)
+        owned._owner = owner
+        return owned
 
     def bind(self, activity: Activity[P, R], implementation: Callable[P, Awaitable[R]] | None = None) -> None:
         """Carry out ``activity`` with ``implementation``, or with the function it was declared by.
@@ -36,9 +48,18 @@ class ActivityRegistry:
             raise TypeError(f"{activity.name} is abstract: bind it to the function that carries it out")
         self._bindings[activity.type] = Binding(activity, implementation or activity.function)
 
+    def bind_method(
+        self, activity: Activity[P, R], implementation: Callable[Concatenate[Any, P], Awaitable[R]]
+    ) -> None:
+        """As :meth:`bind`, with a function that takes the owner first, whom :meth:`of` tells."""
+        self.bind(activity, cast(Callable[P, Awaitable[R]], implementation))
+
     def find(self, activity_type: swf.TypeId) -> Binding | None:
         """The binding of a type, or None."""
-        return self._bindings.get(activity_type)
+        found = self._bindings.get(activity_type)
+        if found is None or self._owner is None:
+            return found
+        return Binding(found.activity, types.MethodType(found.implementation, self._owner))
 
     def versions(self, name: str) -> tuple[str, ...]:
         """The versions of an activity that are bound, in binding order."""

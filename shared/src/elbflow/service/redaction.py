@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Iterable, Mapping
@@ -38,6 +39,7 @@ _SECRET_VALUES = re.compile(
 )
 
 
+@functools.lru_cache(maxsize=512)  # of names there are few, and each line has half a dozen
 def is_secret_name(name: str) -> bool:
     """Whether a field of this name must not be shown: ``task_token`` yes, ``quota_tokens`` no."""
     words = [word.lower() for word in _WORD.findall(name)]

@@ -57,6 +57,8 @@ class Choice:
 
     def pick(self, tried: Collection[int] = ()) -> int | None:
         """The endpoint to use now, none of ``tried``: the best that is up, or the best at all when none is up."""
+        if self.health[0].is_up and 0 not in tried:
+            return 0
         up = [number for number, health in enumerate(self.health) if health.is_up]
         left = (number for number in (up or range(len(self.health))) if number not in tried)
         return next(left, None)

@@ -49,15 +49,25 @@ TCP = {name: HTTP[name] for name in logs.Tcp._fields} | {"kind": "T", "response_
 def raw(fields: dict[str, object]) -> bytes:
     """As HAProxy writes it."""
     hexadecimal = {name: "-" if fields[name] == "-" else _hex(str(fields[name])) for name in ("client", "server")}
-    array = orjson.dumps([(fields | hexadecimal)[name] for name in logs.Tcp._fields])
     if fields["kind"] == "T":
-        return array
-    array = array[:-1] + f",{fields['idle_ms']},{fields['request_ms']}]".encode()
+        return orjson.dumps([(fields | hexadecimal)[name] for name in logs.Tcp._fields])
+    return (_numbers(fields | hexadecimal) + _texts(fields)).encode("ascii")
+
+
+def _numbers(fields: dict[str, object]) -> str:
+    names = ("connect_ms", "response_ms", "status", "ending", "backend_queue", "server_queue", "wait_ms", "request_ms")
+    more = ("idle_ms", "accepted_at", "client", "client_port", "server", "server_port", "received", "sent")
+    tls = ("handshake_ms", "cipher", "protocol") if str(fields["frontend"]).endswith("~") else ()
+    listener = str(fields["frontend"]).removeprefix("fe-")
+    return " ".join((f"[H{listener}", *(str(fields[name]) for name in (*names, *more, *tls))))
+
+
+def _texts(fields: dict[str, object]) -> str:
     asked = "|".join(_escaped(fields[name], '"#{|}') for name in ("got", "host", "agent", "got_head"))
     answered = "|".join(_escaped(fields[name], '"#{|}') for name in ("gave", "gave_head"))
     known = fields["method"] != "-"
     first = " ".join(_escaped(fields[name], '"#') for name in ("method", "uri", "version")) if known else "<BADREQ>"
-    return array + f" {{1|h|||{asked}}} {{{answered}}} {first}".encode("ascii")
+    return f" {{1|h||||{asked}}} {{{answered}}} {first}"
 
 
 def _hex(address: str) -> str:
@@ -77,14 +87,35 @@ def line(**changed: object) -> str:
 
 def test_a_request_in_fifteen_fields() -> None:
     assert line() == (
-        "2015-05-13T23:39:43.958000Z web 192.0.2.7:2817 10.0.0.1:80 0.007000 0.020000 0.000000 200 200 0 29 "
+        "2015-05-13T23:39:43.955000Z web 192.0.2.7:2817 10.0.0.1:80 0.007000 0.020000 0.000000 200 200 0 29 "
         '"GET http://www.example.com:80/ HTTP/1.1" "curl/7.38.0" - -'
     )
 
 
 def test_a_request_over_tls() -> None:
     secure = line(frontend="fe-443~", protocol="TLSv1.2", cipher="ECDHE-RSA-AES128-GCM-SHA256", host="example.com:443")
+    assert secure.startswith("2015-05-13T23:39:43.958000Z web 192.0.2.7:2817 10.0.0.1:80 0.007000 "), (
+        "after the handshake"
+    )
     assert secure.endswith('"GET https://example.com:443/ HTTP/1.1" "curl/7.38.0" ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2')
+
+
+def test_a_line_of_an_earlier_build_that_still_drains() -> None:
+    former = (
+        b'["H",1,20,200,"--",0,0,1431560383.945,3,2,"C0000207","2817","0A000001","80","fe-80",300,700,"-","-",10,4] '
+        b"{1|h||||www.example.com|curl/7.38.0|} {29|} GET / HTTP/1.1"
+    )
+    assert lines.convert(former, "web").body.decode() == line().replace("43.955", "43.958") + "\n"
+    assert logs.short(former) == logs.Short("H", 1, 20, 200, "--", 0, 0, "fe-80")
+
+
+def test_the_beginning_of_a_line_is_enough_to_measure() -> None:
+    written = raw(HTTP | {"frontend": "fe-443~", "server_queue": 4})
+    assert logs.short(written) == logs.Short("H", 1, 20, 200, "--", 0, 4, "fe-443~")
+    assert logs.short(written[:30]) == logs.short(written)
+    assert logs.short(written[:20]) is None
+    assert logs.short(written.replace(b" 200 ", b" 2x0 ")) is None
+    assert not logs.is_short(written)
 
 
 def test_a_connection() -> None:

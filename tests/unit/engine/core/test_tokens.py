@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hmac
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from elbflow_engine.core import faults
-from elbflow_engine.core.tokens import TaskToken, Tokens
+from elbflow_engine.core.tokens import Seals, TaskToken, Tokens
 
 TOKENS = Tokens(b"secret")
 
@@ -25,3 +29,8 @@ def test_a_changed_token_is_refused(change: object) -> None:
     assert callable(change)
     with pytest.raises(faults.Fault):
         TOKENS.any_task(change(TOKENS.task(TaskToken("decision", 1, 2, 3))))
+
+
+@given(st.binary(max_size=200), st.binary(max_size=300))
+def test_seals_are_what_the_standard_says(key: bytes, message: bytes) -> None:
+    assert Seals(key).of(message) == hmac.digest(key, message, "sha256")

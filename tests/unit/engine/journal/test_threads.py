@@ -81,6 +81,24 @@ async def test_started_work_tells_its_error(helper: threads.Helper) -> None:
 
 
 @pytest.mark.usefixtures("slow_switching", "may_block")
+async def test_work_that_waits_for_nothing_is_over_at_once(helper: threads.Helper) -> None:
+    seen: list[int | BaseException | None] = []
+    helper.start_here(lambda: seen.append(threading.get_ident()), seen.append)
+    assert seen == [threading.get_ident(), None]
+    helper.start_here(lambda: 1 // 0, seen.append)  # type: ignore[arg-type,return-value]
+    assert isinstance(seen[2], ZeroDivisionError)
+
+
+async def test_it_never_overtakes_the_thread(helper: threads.Helper) -> None:
+    go, ended, order = threading.Event(), asyncio.Event(), list[str]()
+    helper.start(lambda: order.append(f"first {go.wait(5)}"), lambda _: None)
+    helper.start_here(lambda: order.append("second"), lambda _: ended.set())
+    assert order == []
+    go.set()
+    await ended.wait()
+    assert order == ["first True", "second"]
+
+
 async def test_a_loop_that_is_never_idle_lets_the_thread_run(helper: threads.Helper) -> None:
     busy = asyncio.create_task(occupy(0.0003))
     async with asyncio.timeout(20):

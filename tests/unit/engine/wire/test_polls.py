@@ -6,7 +6,7 @@ import asyncio
 import random
 
 import pytest
-from tests.unit.engine.wire.conftest import ACCOUNT, Client, Rig
+from tests.unit.engine.wire.conftest import ACCOUNT, DOMAIN, LIST, Client, Rig
 
 from elbflow_engine import core, driver, polls
 
@@ -26,6 +26,15 @@ async def test_a_task_reaches_the_oldest_parked_poll(rig: Rig) -> None:
     assert workflow_of(await first) == "w"
     assert not second.done()
     assert rig.polls.parked == 1
+
+
+async def test_a_task_that_meets_a_poll_needs_no_commit_of_its_own(rig: Rig) -> None:
+    poll = await rig.park()
+    commits, changes = rig.value("swfd_commit_seconds_count"), rig.value("swfd_commit_group_size_sum")
+    await rig.start("w")
+    await poll
+    assert rig.value("swfd_commit_seconds_count") == commits + 1
+    assert rig.value("swfd_commit_group_size_sum") == changes + 2
 
 
 async def test_a_cancelled_poll_leaves_its_place_at_once(rig: Rig) -> None:
@@ -63,12 +72,16 @@ async def test_a_poll_cancelled_while_its_task_is_being_committed_gives_it_back(
 
 
 async def test_a_poll_cancelled_after_its_task_arrived_gives_it_back(rig: Rig) -> None:
-    first = await rig.park()
-    run_id = await rig.start("w")
-    while not rig.value("swfd_commit_seconds_count") > 3 or not rig.book.settled:
+    def alive() -> bool:
+        """Asked last of all before the task is given to the poll."""
+        asyncio.get_running_loop().call_soon(first.cancel)
+        return True
+
+    params: core.Object = {"domain": DOMAIN, "taskList": LIST}
+    first = asyncio.create_task(rig.polls.poll(ACCOUNT, "PollForDecisionTask", params, alive))
+    while not rig.polls.parked:
         await asyncio.sleep(0)
-    assert not first.done()
-    first.cancel()
+    run_id = await rig.start("w")
     await asyncio.wait({first})
     assert first.cancelled()
     assert workflow_of(await (await rig.park())) == "w"

@@ -158,6 +158,7 @@ def _description(listed: store.Listed, room: Dependencies) -> dict[str, query.Va
         "SourceSecurityGroup": _source_group(lb, room),
         "SecurityGroups": [group.group_id for group in lb.security_groups],
         "CreatedTime": datetime.fromtimestamp(lb.created_at, UTC),
+        "Problems": listener_problems.of_listener(document.WHOLE, listed.problems) or None,
         "Scheme": lb.scheme,
     }
     return {name: value for name, value in shown.items() if value is not None}

@@ -24,7 +24,7 @@ STS = "sts"
 _MAXIMA = {"IdleTimeout": 4000}
 """Bounds that AWS's service has widened and the published model has not."""
 
-_ADDITIONS = {"ListenerDescription": ("Problems",)}
+_ADDITIONS = {"ListenerDescription": ("Problems",), "LoadBalancerDescription": ("Problems",)}
 """Lists of texts that our answers have beside what the published model names; clients made from it skip them."""
 
 _UNICODE_CLASSES = {

@@ -18,8 +18,7 @@ Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Js
 Object: TypeAlias = Mapping[str, Json]
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(NamedTuple):
     """Store ``value`` (JSON) under ``key`` in ``table``, replacing what was there. Also the record type of a load."""
 
     table: str
@@ -27,8 +26,7 @@ class Put:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(NamedTuple):
     """Remove one row; a missing row is not an error."""
 
     table: str
@@ -54,8 +52,7 @@ class Purge:
     last_event_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(NamedTuple):
     """Add consecutive events, each already in wire form, to the history of one execution."""
 
     execution_id: int
@@ -63,8 +60,7 @@ class Append:
     events: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Truncate:
+class Truncate(NamedTuple):
     """Remove the events of one execution whose id is greater than ``last_event_id`` (0 removes the whole history).
 
     Used to un-start a task whose answer could not be written (spec/swf-semantics 4.2).
@@ -111,14 +107,13 @@ class TaskRef(NamedTuple):
     scheduled_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(NamedTuple):
     """What one command did.
 
     ``result`` is the body of the answer (None = void). It may leave only after ``changes`` are durable, as one atomic
-    unit and in the order in which the core handed its transitions out. Then call :meth:`Engine.publish`. A transition
-    without changes still reads what earlier ones wrote: answer it after them. ``due``: the instant (epoch seconds) of
-    the deadline that this carries out.
+    unit and in the order in which the core handed its transitions out. Once they are queued for that, or later, call
+    :meth:`Engine.publish`. A transition without changes still reads what earlier ones wrote: answer it after them.
+    ``due``: the instant (epoch seconds) of the deadline that this carries out.
     """
 
     result: Answer = None
@@ -135,8 +130,7 @@ class Parked:
     waiter: int
 
 
-@dataclass(frozen=True, slots=True)
-class Handoff:
+class Handoff(NamedTuple):
     """A task was given to a parked poll: make ``transition`` durable, then answer ``waiter`` with its result."""
 
     waiter: int

@@ -111,7 +111,10 @@ class Engine:
         self._world.matching.drop_waiter(waiter)
 
     def publish(self, transition: api.Transition, now: float) -> list[api.Handoff]:
-        """Call once the transition's changes are durable: its new tasks become pollable and meet parked polls."""
+        """Its new tasks become pollable and meet parked polls, each of which is a transition of its own.
+
+        Call it once all transitions handed out so far are with the journal, which makes them durable in order.
+        """
         world, handoffs = self._world, []
         for task in transition.offered:
             key = world.pollable(task)

@@ -25,13 +25,12 @@ class ListKey(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Waiter:
+class Waiter(NamedTuple):
     """One parked poll, with the arguments its answer will need."""
 
     id: int
     key: ListKey
-    params: api.Object = field(repr=False)
+    params: api.Object
 
 
 @dataclass(slots=True)

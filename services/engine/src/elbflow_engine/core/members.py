@@ -12,11 +12,9 @@ from elbflow_engine.core import api, faults
 def text(params: api.Object, name: str) -> str:
     """A required string."""
     value = params.get(name)
-    if value is None:
-        raise missing(name)
-    if not isinstance(value, str):
-        raise _wrong(name, "a string")
-    return value
+    if isinstance(value, str):
+        return value
+    raise missing(name) if value is None else _wrong(name, "a string")
 
 
 def maybe_text(params: api.Object, name: str) -> str | None:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 
@@ -18,8 +18,7 @@ _FIRST = "e"
 """Every token begins with a letter: a command line takes one that begins with a dash for an option."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskToken:
+class TaskToken(NamedTuple):
     """What a task token says: which delivery of which task of which execution."""
 
     kind: str
@@ -28,11 +27,30 @@ class TaskToken:
     started_id: int
 
 
+class Seals:
+    """HMAC-SHA256 of many short messages under one key.
+
+    What :func:`hmac.digest` returns, at a third of its cost: that begins with the key each time (RFC 2104, section 4).
+    """
+
+    def __init__(self, key: bytes) -> None:
+        block = hashlib.sha256().block_size
+        padded = (key if len(key) <= block else hashlib.sha256(key).digest()).ljust(block, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded))
+
+    def of(self, message: bytes) -> bytes:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.digest()
+
+
 class Tokens:
     """Mints and reads tokens with one secret; the same secret reads them after a restart."""
 
     def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+        self._seals = Seals(secret)
 
     def task(self, token: TaskToken) -> str:
         fields = (_VERSION, token.kind, token.execution_id, token.scheduled_id, token.started_id)
@@ -88,7 +106,7 @@ class Tokens:
         return payload
 
     def _mac(self, purpose: bytes, payload: bytes) -> bytes:
-        return hmac.digest(self._secret, purpose + b"\0" + payload, "sha256")[:_MAC_BYTES]
+        return self._seals.of(purpose + b"\0" + payload)[:_MAC_BYTES]
 
 
 def run_id(entropy: bytes, counter: int) -> str:

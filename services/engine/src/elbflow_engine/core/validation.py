@@ -21,17 +21,14 @@ _MAX_LAMBDA_S = 900
 def check(operation: str, params: api.Object) -> None:
     """Raises ValidationException for the first value that breaks a rule."""
     for name, value in params.items():
-        if name == "decisions":
-            _check_decisions(value)
-        elif name in _FINITE and value == times.NONE:
-            raise faults.validation(f"{name} must not be {times.NONE}")
-        elif name in _CHECKS:
-            _CHECKS[name](name, value)
+        check_value = _OPERATION_CHECKS.get(name)
+        if check_value is not None:
+            check_value(name, value)
     if operation == "RegisterDomain":
         _check_trimmed("name", params.get("name"))
 
 
-def _check_decisions(decisions: api.Json) -> None:
+def _check_decisions(_: str, decisions: api.Json) -> None:
     """Every attribute block is checked, also one that does not match its decision's type (7)."""
     for decision in decisions if isinstance(decisions, list) else ():
         blocks = decision.items() if isinstance(decision, dict) else ()
@@ -77,6 +74,12 @@ def _check_duration(name: str, value: api.Json) -> None:
     """Our choice: an empty one counts as absent, and one year is the most for all of them (1.6)."""
     if isinstance(value, str) and value not in ("", times.NONE):
         _check_finite(name, value)
+
+
+def _check_ending(name: str, value: api.Json) -> None:
+    if value == times.NONE:
+        raise faults.validation(f"{name} must not be {times.NONE}")
+    _check_duration(name, value)
 
 
 def _check_finite(name: str, value: api.Json) -> None:
@@ -133,4 +136,9 @@ _CHECKS: dict[str, _Check] = {
         ),
         _check_duration,
     ),
+}
+_OPERATION_CHECKS: dict[str, _Check] = {
+    **_CHECKS,
+    **dict.fromkeys(_FINITE, _check_ending),
+    "decisions": _check_decisions,
 }

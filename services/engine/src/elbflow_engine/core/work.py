@@ -66,14 +66,9 @@ class Work:
         if choices.history_full(event_id, limit) and event_type not in evolution.CLOSE_STATUS:
             raise HistoryFull(execution)
         ms = max(self.now_ms, execution.last_ms)
-        written = orjson.dumps(
-            {
-                "eventId": event_id,
-                "eventTimestamp": times.to_seconds(ms),
-                "eventType": event_type,
-                evolution.attributes_member(event_type): attributes,
-            }
-        )
+        block = evolution.attributes_member(event_type)
+        at = times.to_seconds(ms)
+        written = orjson.dumps({"eventId": event_id, "eventTimestamp": at, "eventType": event_type, block: attributes})
         event = bytes(memoryview(written))  # A copy of its own size: what orjson returns holds 4 KiB for good.
         execution.events.append(event)
         self._appended.setdefault(execution.id, (event_id, []))[1].append(event)

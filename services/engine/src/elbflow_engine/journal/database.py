@@ -43,12 +43,19 @@ class Database:
         return await self._writer_thread.run(work)
 
     def start(self, work: Callable[[], None], done: Callable[[BaseException | None], None]) -> None:
-        """Do ``work``, which commits, in the writer thread; then call ``done`` on the loop with its error or None."""
+        """Do ``work``, which commits, and then call ``done`` on the loop with its error or None.
+
+        It is done in the writer thread; where there is no disk to wait for, at once, unless that thread is reading.
+        """
+        log_keeper = self._checkpoints
+        if log_keeper is None:
+            self._writer_thread.start_here(work, done)
+            return
 
         def ended(error: BaseException | None) -> None:
             done(error)
-            if error is None and self._checkpoints is not None:
-                self._checkpoints.wrote(self._rows)
+            if error is None:
+                log_keeper.wrote(self._rows)
 
         self._writer_thread.start(work, ended)
 

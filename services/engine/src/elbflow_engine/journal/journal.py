@@ -49,10 +49,10 @@ class Journal:
     """One database file with one writer. Open it with :meth:`open`.
 
     :meth:`commit` never waits: whatever is handed in while a commit runs goes into the next one, in order, with one
-    thread hop per group. When the disk fails a group (full, broken), it fails with :class:`CommitFailed`. When one of
-    its changes is at fault, they are tried once more one by one: those before it become durable, it alone fails with
-    :class:`ChangeRejected`. Either way everything behind fails too, for later changes build on the lost ones, and the
-    journal refuses commits until :meth:`recover` succeeds.
+    thread hop per group, and none in memory. When the disk fails a group (full, broken), it fails with
+    :class:`CommitFailed`. When one of its changes is at fault, they are tried once more one by one: those before it
+    become durable, it alone fails with :class:`ChangeRejected`. Either way everything behind fails too, for later
+    changes build on the lost ones, and the journal refuses commits until :meth:`recover` succeeds.
     """
 
     def __init__(self, database: databases.Database, observer: Observer) -> None:

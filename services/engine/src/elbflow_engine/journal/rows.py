@@ -47,7 +47,9 @@ class Fold:
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Write inside the caller's transaction. Cuts go first: what a group appends after a cut survives it."""
-        connection.executemany("DELETE FROM event WHERE execution_id = ? AND event_id > ?", list(self._cuts.items()))
+        if self._cuts:
+            cuts = list(self._cuts.items())
+            connection.executemany("DELETE FROM event WHERE execution_id = ? AND event_id > ?", cuts)
         batches.insert(
             connection,
             "INSERT INTO event",

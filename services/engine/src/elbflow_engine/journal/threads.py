@@ -93,6 +93,19 @@ class Helper:
         self._submit(work, done)
         self._attend()
 
+    def start_here(self, work: Callable[[], None], done: Callable[[BaseException | None], None]) -> None:
+        """As :meth:`start` for work that waits for nothing: it is over when this returns, unless the thread is at work.
+
+        Going to another thread and back costs more than such work itself.
+        """
+        if self._jobs:
+            self.start(work, done)
+            return
+        job = _Job(work, lambda job: done(job.error))
+        self._jobs.append(job)
+        job.run()
+        self._reap()
+
     def close(self) -> None:
         """Take no more work; what was handed in ends by itself."""
         self._thread.shutdown(wait=False)

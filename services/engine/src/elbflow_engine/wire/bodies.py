@@ -18,7 +18,9 @@ def decode(body: bytes, content_encoding: str | None) -> bytes:
 
     Raises :class:`protocol.Refused`.
     """
-    codings = [coding.strip().lower() for coding in (content_encoding or "").split(",")]
+    if not content_encoding:
+        return body
+    codings = [coding.strip().lower() for coding in content_encoding.split(",")]
     compressed = [coding for coding in codings if coding in _GZIP]
     if len(compressed) > 1 or any(coding in _OTHER_CODINGS for coding in codings):
         raise protocol.Refused("SerializationException", f"Content-Encoding {content_encoding} is not supported")

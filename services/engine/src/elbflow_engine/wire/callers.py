@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from elbflow import service
 from elbflow_engine import core
@@ -24,8 +25,7 @@ class Rules:
     system_roles: tuple[str, ...] = ELB_ROLES
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """An authenticated caller. ``owner`` owns what he creates and sees nothing else."""
 
     owner: str

@@ -26,6 +26,7 @@ MOST_AHEAD = 64
 LINGER_S = 2.0
 
 _LINE_ENDS = b"\r\n"
+_NO_HEADERS = messages.Headers(())
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 Handler: TypeAlias = Callable[[messages.Request, "Connection"], Awaitable[messages.Answer | None]]
@@ -48,6 +49,7 @@ class Connection(asyncio.Protocol):
         "_fresh",
         "_gate",
         "_handler",
+        "_head",
         "_head_bytes",
         "_headers",
         "_in_body",
@@ -78,6 +80,7 @@ class Connection(asyncio.Protocol):
         self._resumed: asyncio.Future[None] | None = None
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
+        self._head = _NO_HEADERS
         self._chunks: list[bytes] = []
         self._size = 0
         self._head_bytes = 0
@@ -245,13 +248,14 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._in_body = True
         self._gate.head_done(self)
-        length, expects, size = self._announced()
-        if size > MAX_HEAD_BYTES or len(self._headers) > MAX_HEADERS:
+        headers = self._head = messages.Headers(self._headers)
+        if headers.size > MAX_HEAD_BYTES or len(self._headers) > MAX_HEADERS:
             self._refuse(_head_too_long())
-        elif length > protocol.MAX_BODY_BYTES:
+        # The parser let nothing but digits pass, and nothing twice.
+        elif int(headers.first.get(b"content-length") or 0) > protocol.MAX_BODY_BYTES:
             self._refuse(protocol.too_large())
-        elif expects and self._task is None and not self._ready and self._transport is not None:
-            self._transport.write(_CONTINUE)
+        elif (headers.first.get(b"expect") or b"").lower() == b"100-continue":
+            self._go_on()
 
     def on_body(self, chunk: bytes) -> None:
         self._size += len(chunk)
@@ -268,12 +272,12 @@ class Connection(asyncio.Protocol):
         request = messages.Request(
             self._parser.get_method().decode(),
             self._target.decode("utf-8", "surrogateescape"),
-            self._headers,
+            self._head,
             b"".join(self._chunks),
             keeps_alive=self._parser.should_keep_alive(),
             old=self._parser.get_http_version() == "1.0",
         )
-        self._headers, self._chunks = [], []
+        self._head, self._headers, self._chunks = _NO_HEADERS, [], []
         self._enqueue(request)
 
     # Inside.
@@ -289,10 +293,11 @@ class Connection(asyncio.Protocol):
                 self._end(linger=True)
                 break
             await self._answer(request)
-            try:
-                await self.drained()  # who does not take his answers gets no more of them
-            except ConnectionError:
-                break
+            if self._resumed is not None:
+                try:
+                    await self.drained()  # who does not take his answers gets no more of them
+                except ConnectionError:
+                    break
         self._ready = None
         self._task = None
         if not self._closing and self._transport is not None and not self._begun:
@@ -310,18 +315,11 @@ class Connection(asyncio.Protocol):
         if answer is not None and self.is_connected():
             self.send(answer, request)
 
-    def _announced(self) -> tuple[int, bool, int]:
-        """The length of the body that follows, as far as it is told; whether the client waits for "100 Continue"; and
-        the bytes of all headers."""
-        length, expects, size = 0, False, 0
-        for name, value in self._headers:
-            size += len(name) + len(value)
-            lowered = name.lower()
-            if lowered == b"content-length":
-                length = int(value)  # the parser let nothing but digits pass
-            elif lowered == b"expect":
-                expects = value.lower() == b"100-continue" and self._parser.get_http_version() != "1.0"
-        return length, expects, size
+    def _go_on(self) -> None:
+        """The client waits for a word before it sends the body."""
+        first = self._task is None and not self._ready
+        if first and self._transport is not None and self._parser.get_http_version() != "1.0":
+            self._transport.write(_CONTINUE)
 
     def _enqueue(self, what: messages.Request | protocol.Refused) -> None:
         if self._closing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 MAX_HOLD_HEADER = "x-swf-max-hold"
 BACKLOG_HEADER = "x-swf-backlog"
@@ -16,8 +16,7 @@ HINTS_PER_S = 10
 MOST_LISTS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
+class Backlog(NamedTuple):
     """What is left on a task list: tasks nobody took yet, and how long the oldest of them has been waiting."""
 
     tasks: int

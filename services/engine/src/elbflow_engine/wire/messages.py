@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import functools
+import itertools
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -14,21 +15,37 @@ from urllib.parse import urlsplit
 from elbflow import service
 from elbflow_engine.wire import protocol
 
-_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 _NOTHING: Mapping[str, str] = {}
 _BITS = 128
+
+
+class Headers:
+    """The headers of a request, in order and with duplicates, as they were received."""
+
+    __slots__ = ("all", "first")
+
+    def __init__(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """``first``: the first value of each, by its name in lower case."""
+        self.all = headers
+        self.first = {name.lower(): value for name, value in reversed(headers)}
+
+    @property
+    def size(self) -> int:
+        """Bytes of all names and values."""
+        return sum(map(len, itertools.chain.from_iterable(self.all)))
 
 
 class Request:
     """One whole request. Header values are text as far as they are UTF-8; other bytes survive as surrogates."""
 
-    __slots__ = ("_first", "body", "headers", "keeps_alive", "method", "old", "target")
+    __slots__ = ("_headers", "body", "keeps_alive", "method", "old", "target")
 
     def __init__(
         self,
         method: str,
         target: str,
-        headers: Sequence[tuple[bytes, bytes]],
+        headers: Headers,
         body: bytes,
         *,
         keeps_alive: bool = True,
@@ -37,15 +54,15 @@ class Request:
         """``keeps_alive``: the client wants to use the connection again; ``old``: it speaks HTTP/1.0."""
         self.method = method
         self.target = target
-        self.headers = [(_text(name), _text(value)) for name, value in headers]
-        self._first = {name.lower(): value for name, value in reversed(self.headers)}
+        self._headers = headers
         self.body = body
         self.keeps_alive = keeps_alive
         self.old = old
 
     def header(self, name: str) -> str | None:
         """The first value of a header; ``name`` in lower case."""
-        return self._first.get(name)
+        value = self._headers.first.get(name.encode())
+        return None if value is None else value.decode("utf-8", "surrogateescape")
 
     @property
     def path(self) -> str:
@@ -55,7 +72,9 @@ class Request:
     def signed(self) -> service.SignedRequest:
         """What a signature covers."""
         path, query = self._split()
-        return service.SignedRequest(self.method, path, query, self.headers, self.body)
+        # The parser lets nothing but ASCII pass for a name.
+        headers = [(name.decode(), value.decode("utf-8", "surrogateescape")) for name, value in self._headers.all]
+        return service.SignedRequest(self.method, path, query, headers, self.body)
 
     def _split(self) -> tuple[str, str]:
         target = self.target
@@ -81,20 +100,18 @@ class Answer:
 
     def encode(self, request: Request | None = None) -> bytes:
         """All bytes of it, as the answer to ``request``."""
-        lines = [
-            _STATUS_LINES[self.status],
-            _date(int(time.time())),
-            f"Content-Type: {self.content_type}\r\nContent-Length: {len(self.body)}\r\n".encode(),
-        ]
-        lines.extend(f"{name}: {value}\r\n".encode() for name, value in self.headers.items())
+        head = (
+            f"{_STATUS_LINES[self.status]}{_date(int(time.time()))}"
+            f"Content-Type: {self.content_type}\r\nContent-Length: {len(self.body)}\r\n"
+        )
+        for name, value in self.headers.items():
+            head += f"{name}: {value}\r\n"
         if self.close:
-            lines.append(b"Connection: close\r\n")
+            head += "Connection: close\r\n"
         elif request is not None and request.old:
-            lines.append(b"Connection: keep-alive\r\n")
-        lines.append(b"\r\n")
-        if request is None or request.method != "HEAD":
-            lines.append(self.body)
-        return b"".join(lines)
+            head += "Connection: keep-alive\r\n"
+        head += "\r\n"
+        return head.encode() if request is not None and request.method == "HEAD" else head.encode() + self.body
 
 
 def refused(error: protocol.Refused, *, close: bool = False) -> Answer:
@@ -114,10 +131,6 @@ class RequestIds:
 
 
 @functools.lru_cache(maxsize=1)
-def _date(second: int) -> bytes:
+def _date(second: int) -> str:
     """Clients whose clock is wrong learn the time from it, and sign again."""
-    return f"Date: {email.utils.formatdate(second, usegmt=True)}\r\n".encode()
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")
+    return f"Date: {email.utils.formatdate(second, usegmt=True)}\r\n"

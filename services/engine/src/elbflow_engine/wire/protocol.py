@@ -51,6 +51,8 @@ def operation_of(target: str | None, known: Collection[str]) -> str:
 
 def content_type_of(request_type: str | None) -> str:
     """Content type of the answer: plain JSON to those who speak it, the service's own otherwise."""
+    if request_type == JSON_1_0:
+        return JSON_1_0
     media_type = (request_type or "").partition(";")[0].strip().lower()
     return PLAIN_JSON if media_type == PLAIN_JSON else JSON_1_0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -61,17 +62,27 @@ NOT_NULL = "Member must not be null"
 def string(shape: model.StringShape) -> Reader:
     """Length in code points, enum, pattern."""
     limits: Mapping[str, int] = shape.metadata
+    shortest, longest = limits.get("min", 0), limits.get("max", math.inf)
     allowed = tuple(DECISION_TYPES if shape.name == "DecisionType" else shape.enum)
     pattern = shape.metadata.get("pattern")
     expression = re.compile(pattern) if pattern else None
     absent_if_empty = shape.name in _EMPTY_IS_ABSENT
+
+    def read_any(value: core.Json, found: Found) -> core.Json:
+        """Where nothing but the length counts, as for most."""
+        if not isinstance(value, str):
+            raise wrong_type(value, "String")
+        if not shortest <= len(value) <= longest:
+            check_length(value, limits, found)
+        return value
 
     def read(value: core.Json, found: Found) -> core.Json:
         if not isinstance(value, str):
             raise wrong_type(value, "String")
         if absent_if_empty and not value:
             return None
-        check_length(value, limits, found)
+        if not shortest <= len(value) <= longest:
+            check_length(value, limits, found)
         if allowed and value not in allowed:
             constraint = f"Member must satisfy enum value set: [{', '.join(allowed)}]"
             found.append(Violation(f"'{value}'", "", constraint))
@@ -80,7 +91,7 @@ def string(shape: model.StringShape) -> Reader:
             found.append(Violation(f"'{value}'", "", constraint))
         return value
 
-    return read
+    return read if allowed or expression or absent_if_empty else read_any
 
 
 def integer(limits: Mapping[str, int]) -> Reader:

@@ -82,20 +82,27 @@ def _structure(members: Mapping[str, scalars.Reader], required: frozenset[str]) 
     def read(value: core.Json, found: scalars.Found) -> core.Json:
         if not isinstance(value, dict):
             raise scalars.wrong_type(value, "structure")
-        result: dict[str, core.Json] = {}
+        before = len(found)
+        result = {
+            name: given
+            for name, reader in members.items()
+            if (member := value.get(name)) is not None and (given := reader(member, found)) is not None
+        }
+        if len(found) > before or not required <= result.keys():
+            del found[before:]
+            explain(value, found)
+        return result
+
+    def explain(value: dict[str, core.Json], found: scalars.Found) -> None:
+        """Read once more, to say what is wrong with which member. Few requests need it."""
         for name, reader in members.items():
             member = value.get(name)
-            if member is None:
-                if name in required:
-                    found.append(scalars.Violation("null", name, scalars.NOT_NULL))
-                continue
             before = len(found)
-            member = reader(member, found)
-            if len(found) > before:
-                found[before:] = [violation.under(name) for violation in found[before:]]
             if member is not None:
-                result[name] = member
-        return result
+                reader(member, found)
+                found[before:] = [violation.under(name) for violation in found[before:]]
+            elif name in required:
+                found.append(scalars.Violation("null", name, scalars.NOT_NULL))
 
     return read
 

@@ -1,4 +1,8 @@
-"""Pure: AWS's access-log lines from HAProxy's (spec/vm-agent-data-plane 6.3, REQ-6.1, REQ-6.5)."""
+"""Pure: AWS's access-log lines from HAProxy's (spec/vm-agent-data-plane 6.3, REQ-6.1, REQ-6.5).
+
+Most lines are alike, and become AWS's by one pattern and one format. All others are read field by field; what both can
+read they read the same.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from elbflow_agent.haproxy import forwarded, logs, model
+from elbflow_agent.haproxy import forwarded, http_lines, logs, model
 
 _UNSAFE = re.compile(r"[^ !#-\[\]-~]")
 _BODYLESS = frozenset({204, 304})
@@ -33,9 +37,13 @@ def convert(raw: bytes, name: str) -> Converted:
     """Lines of HAProxy as those of load balancer ``name``. Notes and short lines that HAProxy wrote too are skipped."""
     written: list[str] = []
     unreadable = 0
-    for line in raw.split(b"\n"):
-        if not line.startswith(b"["):
+    for text in raw.decode("latin-1").split("\n"):
+        if not text.startswith("["):
             continue
+        if (converted := common(text, name)) is not None:
+            written.append(converted)
+            continue
+        line = text.encode("latin-1")
         entry = logs.entry(line)
         if entry is not None:
             written.append(line_of(entry, name))
@@ -43,6 +51,30 @@ def convert(raw: bytes, name: str) -> Converted:
             unreadable += 1
     text = "\n".join((*written, "")) if written else ""
     return Converted(text.encode("ascii"), len(written), unreadable)
+
+
+def common(line: str, name: str) -> str | None:
+    """The 15 fields of one of :data:`http_lines.COMMON`, or None for another line."""
+    found = http_lines.COMMON.fullmatch(line)
+    if found is None:
+        return None
+    # Each step costs as much as the whole pattern does, so what repeats comes from caches, made of texts as they are.
+    at, connect, response, status, wait, request, idle, seconds, millis, client, client_port, *others = found.groups()
+    server, received, sent, handshake, cipher, protocol, got, host, agent, gave, method, uri, version = others
+    if "://" in uri:
+        return None
+    moment_ms = int(seconds + millis) + int(idle)
+    if handshake is None:
+        cipher = protocol = "-"
+    else:
+        moment_ms += int(handshake)
+    body = "0" if not got else got if int(got) <= int(received) else received
+    return (
+        f"{_second(moment_ms // 1000)}.{moment_ms % 1000:03}000Z {name} {logs.address(client)}:{client_port} "
+        f"{_server(server)} {_sum(request, wait, connect)} {_sum(response)} {_AT_ONCE} {status} {status} {body} "
+        f'{gave if int(gave) <= int(sent) else sent} "{method} {_site(protocol, host, at)}{uri} {version}" '
+        f'"{agent or "-"}" {cipher} {protocol}'
+    )
 
 
 def line_of(entry: logs.Entry, name: str) -> str:
@@ -98,21 +130,39 @@ def _seconds(milliseconds: int) -> str:
     return f"{milliseconds / 1000:.6f}" if milliseconds >= 0 else "-1"
 
 
+_AT_ONCE = _seconds(0)
+
+
+@functools.lru_cache(maxsize=4096)
+def _sum(*milliseconds: str) -> str:
+    return _seconds(sum(map(int, milliseconds)))
+
+
+@functools.lru_cache(maxsize=4096)
+def _server(text: str) -> str:
+    packed, _, port = text.partition(" ")
+    return f"{logs.address(packed)}:{port}"
+
+
 def _request(entry: logs.Http) -> str:
     # HAProxy's word for what it could not read to its end, which a line may also be that is only long.
     version = entry.version if entry.version.startswith("HTTP/") else "-"
     if entry.uri == "-" and version == "-":
         return "- - - "
-    scheme = "http" if entry.protocol == "-" else "https"
-    return f"{_quoted(entry.method)} {_quoted(_url(scheme, entry))} {_quoted(version)}"
+    return f"{_quoted(entry.method)} {_quoted(_url(entry))} {_quoted(version)}"
 
 
-def _url(scheme: str, entry: logs.Http) -> str:
+def _url(entry: logs.Http) -> str:
     if "://" in entry.uri.split("?", 1)[0]:
         return entry.uri
-    host = entry.host.rsplit(":", 1)[0] if entry.host.rpartition(":")[2].isdecimal() else entry.host
     separator = "" if entry.uri.startswith("/") else "/"
-    return f"{scheme}://{host}:{_port(entry.frontend)}{separator}{entry.uri}"
+    return f"{_site(entry.protocol, entry.host, str(_port(entry.frontend)))}{separator}{entry.uri}"
+
+
+@functools.lru_cache(maxsize=256)
+def _site(protocol: str, host: str, port: str) -> str:
+    bare = host.rsplit(":", 1)[0] if host.rpartition(":")[2].isdecimal() else host
+    return f"{'http' if protocol == '-' else 'https'}://{bare}:{port}"
 
 
 def _quoted(text: str) -> str:

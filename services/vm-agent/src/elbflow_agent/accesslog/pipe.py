@@ -30,16 +30,20 @@ class Pipe:
         if not _waiting(self._taken):
             os.close(self._taken)
             self._taken = None
+        self.is_large = False
+        """Whether it holds the lines of a tenth of a second of a HAProxy that writes as many as it can."""
 
     def enlarge(self) -> None:
         """Get ready for many lines that go to the disk, with as much room for bursts as the kernel lets us have."""
         if self._taken is None:
             self._taken = os.open(self._taken_path, _MODE)
-        for fd in (self._fd, self._taken):
-            try:
+        try:
+            for fd in (self._fd, self._taken):
                 fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _LARGE)
-            except OSError:  # the pipes of this user may not become larger altogether
-                return
+        except OSError:  # the pipes of this user may not become larger altogether
+            self.is_large = False
+        else:
+            self.is_large = True
 
     def watch(self, arrived: Callable[[], None]) -> None:
         """Call ``arrived`` while there is something to read, until :meth:`ignore`."""

@@ -6,14 +6,14 @@ While nothing comes this costs nothing; while much comes, the pipe is emptied in
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
-from elbflow import clock, errors, flag
+from elbflow import clock, errors, flag, turn
+from elbflow.contract import document
 from elbflow_agent import meters
 from elbflow_agent.accesslog.pipe import Pipe
 from elbflow_agent.accesslog.shipper import Shipper
@@ -21,13 +21,13 @@ from elbflow_agent.accesslog.spool import Destination, Journal, Spool
 from elbflow_agent.haproxy import drops, logs
 
 _log = structlog.get_logger(__name__)
-_STRIDE_S, _CALM_STRIDE_S = 0.02, 0.2
-"""Pauses between looks with access logs and without: short lines of a sample need less room."""
+_STRIDE_S, _SHORT_STRIDE_S, _CALM_STRIDE_S = 0.04, 0.02, 0.2
+"""Pauses between looks with access logs, with them and little room, and without: lines of a sample need less of it."""
 _TROUBLE_S = 1.0
 _MANY_BYTES = 64 * 1024
 _MEASURED_PER_STRIDE = 64
 _LOOKS_FOR_WHOLE_LINE = 20
-_LEAVE_S = 5.0
+_LONGEST_WAIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Recorder:
     """Reads the pipe of one VM. Leaving it loses nothing: HAProxy keeps the pipe, the spool keeps the part.
 
     ``measure`` hears of requests and connections; of some of them when there are very many, and for how many each of
-    those stands.
+    those stands. ``troubled`` is called whenever :attr:`problems` may have changed.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Recorder:
         time: clock.Clock,
         measure: Callable[[logs.Short, float], None],
         instruments: meters.Meters,
+        troubled: Callable[[], None] = lambda: None,
     ) -> None:
         self._where = where
         self._owner = owner
@@ -63,6 +64,7 @@ class Recorder:
         self._clock = time
         self._measure = measure
         self._meters = instruments
+        self._tell = troubled
         self._destination: Destination | None = None
         self._wanted: Destination | None = None
         self._pipe: Pipe | None = None
@@ -70,15 +72,25 @@ class Recorder:
         self._leaving = False
         self._troubled = False
         self._task: asyncio.Task[None] | None = None
+        self._taking = turn.Turn()
+        self._catching_up: tuple[asyncio.Task[None], ...] = ()
 
     async def start(self, destination: Destination | None) -> None:
         """Begin to read. A part that an earlier process left is continued if it is for ``destination``."""
         self._destination = self._wanted = destination
+        if self._shipping is not None:
+            self._shipping.shipper.troubles.subscribe(self._tell)
         self._pipe = await asyncio.to_thread(Pipe, self._where)
         await self._resume(destination)
         if destination is not None:
             self._pipe.enlarge()
         self._task = asyncio.create_task(self._run(self._pipe), name="access-log-recorder")
+
+    @property
+    def problems(self) -> tuple[document.ListenerProblem, ...]:
+        """What the load balancer's owner should know about its access logs."""
+        said = self._shipping.shipper.troubles.of(self._wanted) if self._shipping is not None else None
+        return () if said is None else (document.ListenerProblem(document.WHOLE, said, is_served=True),)
 
     def direct(self, destination: Destination | None) -> None:
         """Send what comes from now on to ``destination``; what came before is stored at once where it belongs."""
@@ -86,12 +98,28 @@ class Recorder:
         if self._wanted != self._destination:
             self._wake.set()
 
+    async def catch_up(self) -> None:
+        """Return when all lines that are in the pipe now have been measured, after some seconds at the latest.
+
+        They are nevertheless read then, and when this is cancelled.
+        """
+        if self._pipe is None or self._leaving:
+            return
+        task = asyncio.create_task(self._catch_up(self._pipe), name="access-log-catching-up")
+        self._catching_up += (task,)
+        try:
+            await asyncio.wait([task], timeout=_LONGEST_WAIT_S)
+        finally:
+            self._catching_up = tuple(each for each in self._catching_up if not each.done())
+
     async def leave(self, *, publish_s: float = 0.0) -> None:
         """Stop reading; the next process goes on. Idempotent.
 
         With ``publish_s`` the open part is stored as it is, within that time, for the case that nobody comes after
         us; whoever does replaces the object.
         """
+        if publish_s > 0:
+            await self.catch_up()
         await self._stop()
         if publish_s > 0:
             await self._publish(publish_s)
@@ -112,7 +140,7 @@ class Recorder:
             return
         try:
             async with asyncio.timeout(timeout_s):
-                await self._shipping.shipper.store(path)
+                await self._shipping.shipper.store(path, urgent=True)
         except Exception as error:
             # The part stays and the next agent stores it; what else is to be done in leaving must not suffer.
             _log.warning("access_log_not_published", part=path.name, reason=f"{type(error).__name__}: {error}")
@@ -121,19 +149,23 @@ class Recorder:
         """HAProxy is gone for good: keep what it wrote last, and store all. Idempotent."""
         await self._stop(keep_pipe=True)
         if self._pipe is not None:
-            await self._take(self._pipe)
+            await self._take_all(self._pipe)
             await self._end_part(self._pipe)
         await self._resume(None)
         self._close_pipe()
 
     async def _stop(self, *, keep_pipe: bool = False) -> None:
+        if self._shipping is not None:
+            self._shipping.shipper.troubles.unsubscribe(self._tell)
         self._leaving = True
         self._wake.set()
         task, self._task = self._task, None
         if task is not None:
-            await asyncio.wait([task], timeout=_LEAVE_S)
+            await asyncio.wait([task], timeout=_LONGEST_WAIT_S)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        if self._catching_up:
+            await asyncio.wait(self._catching_up, timeout=_LONGEST_WAIT_S)
         if not keep_pipe:
             self._close_pipe()
 
@@ -146,31 +178,45 @@ class Recorder:
         while not self._leaving:
             try:
                 await self._news(pipe)
-                size = await self._look(pipe)
+                async with self._taking:
+                    size = await self._look(pipe)
             except Exception:
                 # Requests matter more than what is known of them; whatever it is, the next look may do better.
                 _log.exception("access_log_recorder_failed")
                 await self._clock.sleep(_TROUBLE_S)
                 continue
             if size < _MANY_BYTES and not self._leaving:
-                await self._clock.sleep(_STRIDE_S if self._destination is not None else _CALM_STRIDE_S)
+                await self._clock.sleep(self._pause_s(pipe))
+
+    def _pause_s(self, pipe: Pipe) -> float:
+        if self._destination is None:
+            return _CALM_STRIDE_S
+        return _STRIDE_S if pipe.is_large else _SHORT_STRIDE_S
 
     async def _news(self, pipe: Pipe) -> None:
         """Wait for lines, for other orders, or for the end of the interval."""
+        if pipe.waiting():
+            return  # while much comes, something always waits
         end = self._journal.end if self._journal is not None else None
         pipe.watch(self._wake.set)
         try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, end - self._clock.now()) if end is not None else None):
-                    await self._wake.wait()
+            await self._wake.within(max(0.0, end - self._clock.now()) if end is not None else None)
         finally:
             pipe.ignore()
         self._wake.clear()
 
+    async def _catch_up(self, pipe: Pipe) -> None:
+        async with self._taking:
+            try:
+                await self._take_all(pipe)
+            except Exception:
+                # What is counted does not wait for what is known of it.
+                _log.exception("access_log_recorder_failed")
+
     async def _look(self, pipe: Pipe) -> int:
         if self._destination is None:
             self._switch(pipe)  # before anything is taken: it may be for the new destination already
-        size = await self._take(pipe)
+        size = await self._take_all(pipe)
         if self._wanted != self._destination:
             await self._end_part(pipe)
             self._switch(pipe)
@@ -183,8 +229,15 @@ class Recorder:
         if self._destination is not None:
             pipe.enlarge()
 
+    async def _take_all(self, pipe: Pipe) -> int:
+        """Take what the pipe holds now; how many bytes it was, and what came meanwhile."""
+        taken, held = 0, pipe.waiting()
+        while taken < held and (size := await self._take(pipe)):
+            taken += size
+        return taken
+
     async def _take(self, pipe: Pipe) -> int:
-        """Take what the pipe holds; how many bytes it was."""
+        """Take what the pipe holds, as far as one system call does; how many bytes it was."""
         if not pipe.waiting():
             return 0
         if self._destination is not None and self._journal is not None and self._shipping is not None:
@@ -215,10 +268,11 @@ class Recorder:
     def _hear(self, data: bytes, size: int) -> None:
         """Measure the first of ``size`` bytes of lines, which begin with ``data``."""
         lines = data.split(b"\n", _MEASURED_PER_STRIDE)[:_MEASURED_PER_STRIDE]
-        weight = max(1.0, size / max(1, sum(map(len, lines)) + len(lines)))
-        for line in lines:
+        seen = sum(map(len, lines)) + len(lines)
+        weight, more = divmod(max(len(lines), round(len(lines) * size / seen)), len(lines))
+        for at, line in enumerate(lines):
             if line.startswith(b"[") and (short := logs.short(line)) is not None:
-                self._measure(short, weight)
+                self._measure(short, weight + (at < more))
 
     async def _end_part(self, pipe: Pipe) -> None:
         if self._journal is None or self._journal.end is None:

@@ -10,7 +10,8 @@ import structlog
 
 from elbflow import errors, objects
 from elbflow_agent import meters
-from elbflow_agent.accesslog import lines, spool
+from elbflow_agent.accesslog import lines, spool, troubles
+from elbflow_agent.accesslog.converter import Converter
 
 _log = structlog.get_logger(__name__)
 _AT_ONCE = 2
@@ -28,7 +29,9 @@ class Shipper:
         instruments: meters.Meters,
         backoff_s: tuple[float, ...] = _BACKOFF_S,
     ) -> None:
+        self.troubles = troubles.Troubles()
         self._spool = parts
+        self._converter = Converter(parts)
         self._stores = stores
         self._meters = instruments
         self._backoff_s = backoff_s
@@ -46,7 +49,8 @@ class Shipper:
                 group.create_task(self._serve(), name=f"access-log-shipper-{number}")
 
     async def settled(self, timeout_s: float) -> bool:
-        """Wait at most ``timeout_s`` seconds until all that was offered is stored; whether it is."""
+        """Wait at most ``timeout_s`` seconds until all that was offered is stored, in haste; whether it is."""
+        self._converter.hurry()
         try:
             async with asyncio.timeout(timeout_s):
                 await self._waiting.join()
@@ -54,17 +58,24 @@ class Shipper:
             return False
         return True
 
-    async def store(self, path: Path) -> lines.Converted | None:
-        """Store what a part holds now, and leave it; None when it cannot be read. Raises :class:`errors.Retryable`."""
-        part = await asyncio.to_thread(spool.read, path)
-        if part is None:
+    async def store(self, path: Path, *, urgent: bool = False) -> lines.Converted | None:
+        """Store what a part holds now, and leave it; None when it cannot be read.
+
+        One that is not ``urgent`` may wait for all other work of this machine. Raises :class:`errors.Retryable`.
+        """
+        header = await asyncio.to_thread(spool.read_header, path)
+        if header is None:
             _log.error("access_log_part_unreadable", file=path.name)
             return None
-        header = part.header
-        converted = await asyncio.to_thread(lines.convert, part.raw, header.destination.name)
+        converted = await self._converter.converted(path, header.destination.name, urgent=urgent)
         if converted.body:
             store = self._stores(header.destination)
-            await store.put(header.destination.bucket, header.key, converted.body)
+            try:
+                await store.put(header.destination.bucket, header.key, converted.body)
+            except errors.Retryable as error:
+                self.troubles.failed(header.destination, error)
+                raise
+            self.troubles.stored(header.destination)
         return converted
 
     async def _serve(self) -> None:

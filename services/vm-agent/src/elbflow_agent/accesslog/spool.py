@@ -78,14 +78,6 @@ class Taken:
     seen: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A part as it is read for storing."""
-
-    header: Header
-    raw: bytes
-
-
 class Spool:
     """The parts of all VMs of a process in one directory of at most ``cap_bytes``. All methods block."""
 
@@ -108,6 +100,10 @@ class Spool:
         with self._counting:
             return self._used[owner] >= _GREED * (self._cap_bytes - self._used.total())
 
+    def filling(self) -> bool:
+        """Whether so much is waiting that it must be stored before other work."""
+        return 2 * self.used_bytes >= self._cap_bytes
+
     def prepare(self, now: float) -> list[Path]:
         """Make the directory and return the parts that wait to be stored, also those of VMs that are no more."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -121,7 +117,7 @@ class Spool:
 
     def count(self, path: Path, size: int) -> None:
         """Note how large a part is, 0 when it is no more."""
-        owner = path.name.partition(".")[0]
+        owner = _owner(path)
         with self._counting:
             self._used[owner] += size - self._sizes.pop(path.name, 0)
             if size:
@@ -155,7 +151,8 @@ class Spool:
 
     def find_open(self, owner: str) -> list[Path]:
         """Parts that an earlier process left open for this VM."""
-        return sorted(self.directory.glob(f"{owner}.*{_OPEN}"))
+        # No pattern: Python would keep a KiB for that of each VM.
+        return sorted(path for path in self.directory.iterdir() if path.suffix == _OPEN and _owner(path) == owner)
 
 
 class Journal:
@@ -272,6 +269,10 @@ class Journal:
         self._spool.count(path, self._size)
 
 
+def _owner(path: Path) -> str:
+    return path.name.partition(".")[0]
+
+
 def _is_current(header: Header, now: float) -> bool:
     begins = header.end - header.destination.interval_min * _MINUTE_S
     return begins - _CLOCK_SLACK_S <= now < header.end
@@ -285,11 +286,3 @@ def read_header(path: Path) -> Header | None:
         return _HEADER.validate_json(line) if line.endswith(b"\n") else None
     except pydantic.ValidationError:
         return None
-
-
-def read(path: Path) -> Part | None:
-    """A part for storing; None when it cannot be one."""
-    header = read_header(path)
-    if header is None:
-        return None
-    return Part(header, path.read_bytes().split(b"\n", 1)[1])

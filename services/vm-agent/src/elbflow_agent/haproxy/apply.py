@@ -6,7 +6,6 @@ configuration that does not load never gets near the running process.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -14,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from elbflow import clock
+from elbflow import clock, errors, turn
 from elbflow.contract import document
 from elbflow_agent import meters
 from elbflow_agent.haproxy import (
@@ -31,6 +30,7 @@ from elbflow_agent.haproxy import (
     place,
     preview,
     processes,
+    proven,
     rotation,
     running,
     runtime,
@@ -92,12 +92,13 @@ class Applier:
         )
         self._limits = limits
         self._served: model.Model | None = None
+        self._proven: proven.Proven | None = None
         self._deadlines: dict[running.ServerKey, float] = {}
         self._last_worker: int | None = None
         self._alone: int | None = None  # the worker that is known to have no old ones beside it
         self.keep_counts: Callable[[], Awaitable[None]] = _kept
         """Called when what was counted can soon be found nowhere else; must not raise, nor call this object."""
-        self._turn = asyncio.Lock()
+        self._turn = turn.Turn()
         self._reloading = contextlib.nullcontext() if reloading is None else reloading
 
     async def converge(self, wanted: model.Model, *, drain_s: float, old_worker_s: float | None = None) -> Convergence:
@@ -109,40 +110,70 @@ class Applier:
         next call mends.
         """
         async with self._turn:
-            found, actual = await self._observe()
-            served = actual.ports if actual is not None else frozenset[int]()
-            bindable, problems = await self._structure.bindable(wanted, served)
-            restructured = False
-            await self._beside.write(bindable)
-            rotated = await self._rotate(actual, bindable)
-            if found is None or actual is None or rotated is rotation.Outcome.RELOAD:
-                # A HAProxy that is down waits for nobody.
-                async with self._reloading if actual is not None else contextlib.nullcontext():
-                    bindable, refused = await self._structure.checked(bindable)
-                    problems = (*problems, *refused)
-                    restructured = await self._restructure(found, actual, bindable, drain_s)
-                    found, actual = await self._master.processes(), await self._runtime.observe()
-                if restructured:
-                    self._rotation.loaded(actual.pid, bindable)
-                else:
-                    rotated = await self._rotation.install(actual.pid, bindable)
+            known, self._proven = self._known(wanted), None
+            if known is not None:
+                try:
+                    return await self._pass(known.processes, known.running, wanted, drain_s, old_worker_s, known=True)
+                except errors.Retryable as surprise:
+                    _log.info("haproxy_looked_at_again", reason=str(surprise))
+            return await self._pass(*await self._observe(), wanted, drain_s, old_worker_s)
+
+    def _known(self, wanted: model.Model) -> proven.Proven | None:
+        """What HAProxy is, where a change to ``wanted`` may begin from that without a look."""
+        known = self._proven
+        if known is None or known.worker != self._alone:
+            return None
+        if self._benched.look_again_s is not None:  # sessions that are due are ended once
+            return None
+        return known if known.leads_to(wanted, self._structure.tag(wanted)) else None
+
+    async def _pass(
+        self,
+        found: running.Processes | None,
+        actual: running.Running | None,
+        wanted: model.Model,
+        drain_s: float,
+        old_worker_s: float | None,
+        *,
+        known: bool = False,
+    ) -> Convergence:
+        """:meth:`converge` from what HAProxy is; ``known`` without a look at it."""
+        served = actual.ports if actual is not None else frozenset[int]()
+        bindable, problems = await self._structure.bindable(wanted, served)
+        restructured = False
+        await self._beside.write(bindable)
+        rotated = await self._rotate(actual, bindable)
+        if found is None or actual is None or rotated is rotation.Outcome.RELOAD:
+            # A HAProxy that is down waits for nobody.
+            async with self._reloading if actual is not None else contextlib.nullcontext():
+                bindable, refused = await self._structure.checked(bindable)
+                problems = (*problems, *refused)
+                restructured = await self._restructure(found, actual, bindable, drain_s)
+                found, actual = await self._master.processes(), await self._runtime.observe()
+            if restructured:
+                self._rotation.loaded(actual.pid, bindable)
             else:
-                await self._structure.write(bindable)
-            self._last_worker = actual.pid
-            old_worker_s = self._limits.hard_stop_s if old_worker_s is None else old_worker_s
-            overdue_s = await self._old_workers.look(found, max(old_worker_s, wanted.idle_timeout_s))
-            changes = diff.membership(actual, bindable)
-            ends = self._benched.look(actual, bindable, drain_s, is_new=restructured)
-            after = await self._execute_and_look((*changes, *ends)) if changes else None
-            if not changes:
-                await self._execute(ends)
-            parted = await self._depart(actual, bindable, drain_s)
-            if restructured or changes or parted or rotated is rotation.Outcome.CHANGED:
-                await self._prove(bindable, after if not parted else None)
-            self._served = bindable
-            waits = [each for each in (overdue_s, self._benched.look_again_s) if each is not None]
-            look_again_s = _DRAIN_LOOK_S if self._deadlines else min(waits, default=None)
-            return Convergence(found.master, actual.tag, bindable, restructured, problems, look_again_s)
+                rotated = await self._rotation.install(actual.pid, bindable)
+        else:
+            await self._structure.write(bindable)
+        self._last_worker = actual.pid
+        old_worker_s = self._limits.hard_stop_s if old_worker_s is None else old_worker_s
+        overdue_s = await self._old_workers.look(found, max(old_worker_s, wanted.idle_timeout_s))
+        changes = diff.membership(actual, bindable)
+        ends = self._benched.look(actual, bindable, drain_s, is_new=restructured)
+        after = await self._execute_and_look((*changes, *ends)) if changes else None
+        if ends and not changes:
+            await self._execute(ends)
+        parted = await self._depart(actual, bindable, drain_s)
+        if restructured or changes or parted or rotated is rotation.Outcome.CHANGED:
+            await self._prove(bindable, actual.pid, after if not parted else None, known=known)
+        self._served = bindable
+        self._alone = None if found.old_workers else found.worker
+        if not self._deadlines and found.worker == actual.pid:
+            self._proven = proven.Proven(found.master, actual.pid, actual.tag, bindable)
+        waits = [each for each in (overdue_s, self._benched.look_again_s) if each is not None]
+        look_again_s = _DRAIN_LOOK_S if self._deadlines else min(waits, default=None)
+        return Convergence(found.master, actual.tag, bindable, restructured, problems, look_again_s)
 
     async def preview(self, wanted: model.Model, *, drain_s: float) -> preview.Preview:
         """What :meth:`converge` would do, and why. Changes nothing; new settings are shown to ``haproxy -c``."""
@@ -274,20 +305,24 @@ class Applier:
         await self._execute(change for key in busy for change in diff.release(key))
         return bool(changes)
 
-    async def _prove(self, wanted: model.Model, after: running.Running | None) -> None:
-        """Raise :class:`compare.Disagreement` unless HAProxy is now what it should be.
+    async def _prove(self, wanted: model.Model, pid: int, after: running.Running | None, *, known: bool) -> None:
+        """Raise :class:`compare.Disagreement` unless HAProxy is now what it should be, and worker ``pid`` still serves.
 
-        ``after`` is what it was after the last change, None if nobody has looked since.
+        ``after`` is what it was after the last change, None if nobody has looked since. Where it was only ``known``
+        before, a difference is nobody's fault.
         """
         actual = await self._runtime.observe() if after is None else after
+        if actual.pid != pid:
+            raise compare.Disagreement(f"worker {actual.pid} serves instead of {pid}")
         found = compare.differences(actual, wanted, self._structure.tag(wanted), leaving=self._deadlines)
         found = (*found, *await self._rotation.differences(wanted), *await self._beside.differences(wanted))
         if not found:
             return
-        for difference in found:
-            self._meters.differences.labels(difference.kind).inc()
         told = "; ".join(difference.what for difference in found[:_TOLD_DIFFERENCES])
-        _log.error("haproxy_differs", count=len(found), differences=told)
+        if not known:
+            for difference in found:
+                self._meters.differences.labels(difference.kind).inc()
+            _log.error("haproxy_differs", count=len(found), differences=told)
         raise compare.Disagreement(told)
 
     async def _count(self) -> bool:

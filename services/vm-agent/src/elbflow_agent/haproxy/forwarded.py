@@ -7,12 +7,13 @@ connection. What follows is for requests with one of the headers in :data:`SEEN`
 
 from __future__ import annotations
 
-FOR, PROTO, PORT, CHUNKS, LENGTH = range(5)
+FOR, PROTO, PORT, CHUNKS, CONNECTION, LENGTH = range(6)
 SEEN = (
     ("X-Forwarded-For", 1),
     ("X-Forwarded-Proto", 1),
     ("X-Forwarded-Port", 1),
     ("Transfer-Encoding", 1),
+    ("Connection", 1),
     ("Content-Length", 20),
 )
 """Headers that are noted, with as much of their value as is kept, by the numbers above."""
@@ -60,6 +61,7 @@ def added(client: str, port: int, *, tls: bool) -> int:
 
 
 def _value(variable: str, port: int, *, tls: bool) -> str:
+    # Ends of lines must be the format's own: those that come out of an expression are written as %0D%0A.
     return rf"%[var({variable})]\r\nX-Forwarded-Proto: {_scheme(tls=tls)}\r\nX-Forwarded-Port: {port}"
 
 

@@ -27,6 +27,7 @@ class _Line:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self.has_finished = False
 
     async def ask(self, *commands: str) -> list[str]:
         """Answers to the commands, one directly after the other. Raises :class:`runtime.Unreachable`."""
@@ -49,12 +50,11 @@ class LastFigures:
     def __init__(self, socket: Path) -> None:
         self._socket = socket
         self._lines: dict[int, _Line] = {}
-        self._finished: set[int] = set()
 
     @property
     def finished(self) -> bool:
         """Whether some wait for :meth:`let_go`: their last figures were read."""
-        return bool(self._finished)
+        return any(line.has_finished for line in self._lines.values())
 
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
@@ -78,19 +78,18 @@ class LastFigures:
             self.release(pid)
             return None
         if _sessions(info) <= _OURS:  # nothing was left to count when the table was asked for
-            self._finished.add(pid)
+            line.has_finished = True
         return table
 
     def release(self, pid: int) -> None:
         """Let worker ``pid`` end. Idempotent."""
-        self._finished.discard(pid)
         line = self._lines.pop(pid, None)
         if line is not None:
             line.close()
 
     def let_go(self) -> None:
         """Let all that have finished end."""
-        for pid in tuple(self._finished):
+        for pid in [pid for pid, line in self._lines.items() if line.has_finished]:
             self.release(pid)
 
     def keep(self, pids: Collection[int]) -> None:

@@ -1,14 +1,13 @@
 """HAProxy's log lines: what makes HAProxy write them, and what they say (spec/vm-agent-data-plane 5.1, REQ-5.1).
 
-Every line is one JSON array, in which there is no text of clients'. That follows for HTTP, as HAProxy itself writes it
-fastest: noted headers in braces, those of the answer likewise, and the request's first line. What could be taken for
-something else there is ``#`` and two hexadecimal digits.
+The full line of a request is :mod:`http_lines`' own; every other one is a JSON array, in which there is no text of
+clients'. Arrays of requests with their texts behind them are earlier builds', whose HAProxy may still write them.
 
 HAProxy writes lines into a pipe that itself holds open for reading and writing: the pipe and what is in it outlive
 every agent, a full one costs a line and never a request, and many lines can be taken with one system call. A datagram
 socket would vanish with its agent and hold ten lines.
 
-Lines of both lengths begin alike; the short ones serve only to measure, and a busy listener writes but a few of them.
+Lines of all kinds begin alike; the short ones serve only to measure, and a busy listener writes but a few of them.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from typing import NamedTuple, TypeAlias
 
 import orjson
 
-from elbflow_agent.haproxy import forwarded
+from elbflow_agent.haproxy import forwarded, http_lines
 
 FD = 9
 """File descriptor of the pipe inside HAProxy."""
 _TAKEN_FD = 8
 _LOG = f"log fd@{FD} len 65535 format raw daemon info info"
-_LONGEST_URI = 16384
+_LOGGED_URIS = "tune.http.logurilen 16384"
 _SHOWN_RATE = 100
 """Requests or connections per second and listener of which all are measured; beyond only one of ``_ONE_OF`` is."""
 _ONE_OF = 64
@@ -37,9 +36,7 @@ _IPV4_BYTES = 4
 
 _HTTP_SHORT = '["H",%Tc,%Tr,%ST,"%ts",%bq,%sq'
 _TCP_SHORT = '["T",%Tc,-1,-1,"%ts",%bq,%sq'
-_BOTH = ',%Ts.%ms,%Th,%Tw,"%[src,hex]","%cp","%[bc_dst,hex]","%sp","%f",%U,%B,"%sslc","%sslv"'
-_HTTP_ONLY = ",%Ti,%TR"
-_HTTP_TEXTS = " %hr %hs %r"
+_TCP_MORE = ',%Ts.%ms,%Th,%Tw,"%[src,hex]","%cp","%[bc_dst,hex]","%sp","%f",%U,%B,"%sslc","%sslv"'
 _NOTED_TEXTS = (("Host", 1024), ("User-Agent", 8192))
 _HEAD = len(forwarded.SEEN) + len(_NOTED_TEXTS)
 # Sizes are counted without headers; those of bodies that do not announce theirs follow from the headers' size.
@@ -74,7 +71,7 @@ class Logging(enum.StrEnum):
 
 def global_lines(logging: Logging) -> tuple[str, ...]:
     """Directives for the section ``global``."""
-    return (f"tune.http.logurilen {_LONGEST_URI}",) if logging is Logging.FULL else ()
+    return (_LOGGED_URIS,) if logging is Logging.FULL else ()
 
 
 def defaults_lines(logging: Logging) -> tuple[str, ...]:
@@ -82,8 +79,8 @@ def defaults_lines(logging: Logging) -> tuple[str, ...]:
     return () if logging is Logging.NONE else (_LOG, "option dontlognull")
 
 
-def frontend_lines(mode: str, logging: Logging) -> tuple[str, ...]:
-    """Directives for every frontend in ``mode`` (``http`` or ``tcp``)."""
+def frontend_lines(mode: str, logging: Logging, port: int, *, tls: bool) -> tuple[str, ...]:
+    """Directives for the frontend of a listener in ``mode`` (``http`` or ``tcp``)."""
     http = mode == "http"
     start = _HTTP_SHORT if http else _TCP_SHORT
     if logging is Logging.NONE:
@@ -91,8 +88,8 @@ def frontend_lines(mode: str, logging: Logging) -> tuple[str, ...]:
     if logging is Logging.SAMPLED:
         return f"log-format '{start},\"%f\"]'", _HTTP_SAMPLING if http else _TCP_SAMPLING
     if http:
-        return f"log-format '{start}{_BOTH}{_HTTP_ONLY}]{_HTTP_TEXTS}'", *_HTTP_RULES
-    return (f"log-format '{start}{_BOTH}]'",)
+        return f"log-format '{http_lines.log_format(port, tls=tls)}'", *_HTTP_RULES
+    return (f"log-format '{start}{_TCP_MORE}]'",)
 
 
 def answer_lines(logging: Logging, others: str) -> tuple[str, ...]:
@@ -116,7 +113,7 @@ def logging_of(text: str) -> Logging:
     """Which lines a configuration file makes HAProxy write."""
     if _LOG not in text:
         return Logging.NONE
-    return Logging.FULL if _BOTH in text else Logging.SAMPLED
+    return Logging.FULL if _LOGGED_URIS in text else Logging.SAMPLED
 
 
 def command(program: tuple[str, ...], pipe: Path) -> tuple[str, ...]:
@@ -256,6 +253,9 @@ _NO_HEADERS = "|" * _HEAD, "|"
 
 def short(line: bytes) -> Short | None:
     """The beginning of a line, or None for what is no line of ours: HAProxy also says that proxies stop."""
+    if line.startswith(http_lines.BEGINNING):
+        begun = http_lines.beginning(line)
+        return None if begun is None else Short._make(begun)
     fields, _ = _parts(line)
     if fields is None or len(fields) < _SHORT_FIELDS:
         return None
@@ -271,12 +271,12 @@ def is_short(line: bytes) -> bool:
 
 def entry(line: bytes) -> Entry | None:
     """A full line, or None for what is none."""
-    fields, rest = _parts(line)
+    fields, rest = http_lines.fields(line) or _parts(line)
     if fields is None or len(fields) not in (_NUMBERS, len(Tcp._fields)):
         return None
     try:
         for at in _ADDRESSES:
-            fields[at] = _address(str(fields[at]))
+            fields[at] = address(str(fields[at]))
         if fields[0] == "H":
             return Http._make([*fields, *_texts(rest.decode("latin-1"))])
         return Tcp._make(fields)
@@ -284,7 +284,7 @@ def entry(line: bytes) -> Entry | None:
         return None
 
 
-def _parts(line: bytes) -> tuple[list[str | int | float] | None, bytes]:
+def _parts(line: bytes) -> tuple[list[http_lines.Field] | None, bytes]:
     """The array and what follows it."""
     array, end, rest = line.partition(b"]")
     try:
@@ -295,7 +295,8 @@ def _parts(line: bytes) -> tuple[list[str | int | float] | None, bytes]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _address(text: str) -> str:
+def address(text: str) -> str:
+    """An address that HAProxy wrote as hexadecimal digits, or ``-`` for none; ValueError for anything else."""
     if text == "-":
         return text
     packed = bytes.fromhex(text)
@@ -308,7 +309,8 @@ def _texts(rest: str) -> tuple[str, ...]:
     if found is None:
         raise ValueError("no request follows the numbers")
     asked, answered = (found[at + 1] or empty for at, empty in enumerate(_NO_HEADERS))
-    got, host, agent, got_head = map(_decoded, asked.split("|", _HEAD)[forwarded.LENGTH :])
+    # From behind: earlier builds noted fewer headers before these.
+    got, host, agent, got_head = map(_decoded, asked.split("|")[-4:])
     gave, gave_head = map(_decoded, answered.split("|", 1))
     return *_first_line(found[3] or ""), host, agent, got, got_head, gave, gave_head
 

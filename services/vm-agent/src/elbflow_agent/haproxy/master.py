@@ -33,6 +33,9 @@ _RELOAD_LOOKS_S = (0.02, 0.01)
 """When to look for the new worker: first, and then again and again. A master that is asked works the slower."""
 _TERMINATE_S = 2.0
 _ORDERS_AT_ONCE = 100
+MEMORY = "-dMglobal,no-tag"
+"""What a request needed is kept for the next one instead of being asked of the C library again, in whatever the
+connections of a moment need beyond 512 KiB. It is for that, not to debug: tags behind each object are left out."""
 _SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -182,7 +185,7 @@ class Master:
         with await asyncio.to_thread(_open_private, where.log) as output:
             program = (
                 self._binary,
-                *("-W", "-D", "-f", str(where.configuration), "-p", str(where.pid_file)),
+                *("-W", "-D", MEMORY, "-f", str(where.configuration), "-p", str(where.pid_file)),
                 *("-S", f"{where.master_socket},mode,600"),
             )
             try:

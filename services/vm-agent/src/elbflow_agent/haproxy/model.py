@@ -254,6 +254,8 @@ class Model:
 
     def without_ports(self, ports: frozenset[int]) -> Model:
         """The model less some listeners."""
+        if not ports:
+            return self
         return replace(self, listeners=tuple(each for each in self.listeners if each.port not in ports))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from elbflow import errors
@@ -30,8 +30,11 @@ class Place:
 
     directory: Path
     keys: Path | None = None
+    admin_socket: Path = field(init=False, repr=False, compare=False)
+    """Made once: a path takes 300 bytes, and several parts of each VM keep this one."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "admin_socket", self.directory / "admin.sock")  # frozen for everybody else
         safe.path(str(self.directory))
         safe.path(str(self.key_directory))
         if len(str(self.master_socket)) > _LONGEST_SOCKET_PATH:
@@ -89,10 +92,6 @@ class Place:
     @property
     def master_socket(self) -> Path:
         return self.directory / "master.sock"
-
-    @property
-    def admin_socket(self) -> Path:
-        return self.directory / "admin.sock"
 
     @property
     def stats_socket(self) -> Path:

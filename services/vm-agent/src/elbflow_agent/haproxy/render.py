@@ -8,7 +8,19 @@ from __future__ import annotations
 
 import hashlib
 
-from elbflow_agent.haproxy import cookies, desync, forwarded, logs, model, place, queues, safe, tls_words, trust_words
+from elbflow_agent.haproxy import (
+    cookies,
+    desync,
+    forwarded,
+    hops,
+    logs,
+    model,
+    place,
+    queues,
+    safe,
+    tls_words,
+    trust_words,
+)
 
 _CONNECT_S = 5
 _LONGEST_REQUEST_HEADER_S = 60
@@ -123,18 +135,20 @@ def _frontend(wanted: model.Model, listener: model.Listener, where: place.Place)
 
 
 def _tcp_rules(wanted: model.Model, listener: model.Listener) -> list[str]:
-    return [*logs.frontend_lines(listener.mode, wanted.logging)]
+    port, tls = listener.port, listener.tls is not None
+    return [*logs.frontend_lines(listener.mode, wanted.logging, port, tls=tls)]
 
 
 def _http_rules(wanted: model.Model, listener: model.Listener) -> list[str]:
     port, tls = listener.port, listener.tls is not None
     return [
         *forwarded.beginning(),
-        *logs.frontend_lines(listener.mode, wanted.logging),
+        *logs.frontend_lines(listener.mode, wanted.logging, port, tls=tls),
         *logs.answer_lines(wanted.logging, desync.IS_ODD),
         *desync.first_lines(wanted.desync),
         *forwarded.common(port, tls=tls),
         *logs.seldom_lines(wanted.logging),
+        *hops.lines(),
         *desync.seldom_lines(wanted.desync),
         *forwarded.ending(port, tls=tls),
     ]

@@ -17,6 +17,8 @@ ServerKey: TypeAlias = tuple[str, str]
 _COLUMNS = ("be_name", "srv_name", "srv_addr", "srv_port", "srv_admin_state")
 _MAINTENANCE_BITS = 0x01 | 0x02 | 0x20 | 0x40  # forced, inherited, resolution, health-check maintenance
 _DRAIN_BITS = 0x08 | 0x10
+_PID = re.compile(r"^Pid: *(\d+)$", re.MULTILINE)
+_TAG = re.compile(r"^description: *(.*)$", re.MULTILINE)
 _UPTIME = re.compile(r"(\d+)d(\d+)h(\d+)m(\d+)s")
 
 
@@ -61,15 +63,10 @@ class Processes:
 
 def parse_info(text: str) -> tuple[str, int]:
     """Version tag and pid from ``show info``."""
-    fields = {}
-    for line in text.splitlines():
-        name, separator, value = line.partition(":")
-        if separator:
-            fields[name.strip().lower()] = value.strip()
-    try:
-        return fields.get("description", ""), int(fields["pid"])
-    except (KeyError, ValueError) as error:
-        raise Unreadable("show info has no pid") from error
+    pid, tag = _PID.search(text), _TAG.search(text)
+    if pid is None:
+        raise Unreadable("show info has no pid")
+    return (tag[1] if tag is not None else ""), int(pid[1])
 
 
 def parse_servers(text: str) -> dict[ServerKey, RunningServer]:

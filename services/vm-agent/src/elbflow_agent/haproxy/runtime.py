@@ -97,6 +97,7 @@ def _one(command: str) -> str:
 async def _converse(socket: Path, line: str, *, end: str, timeout_s: float) -> str:
     # Bare protocols: streams would cost twice as much, and hundreds of HAProxys are asked by one process.
     transport: asyncio.BaseTransport | None = None
+    answer: _Answer | None = None
     try:
         async with asyncio.timeout(timeout_s):
             transport, answer = await asyncio.get_running_loop().create_unix_connection(
@@ -108,6 +109,7 @@ async def _converse(socket: Path, line: str, *, end: str, timeout_s: float) -> s
     finally:
         if transport is not None:
             transport.close()
+        transport = answer = None  # an error in the answer would refer to itself through this frame
     if not text.endswith(end):  # a worker that is killed, for one, closes before
         raise Unreachable(f"{socket.name}: the answer is cut off after {len(text)} characters")
     return text

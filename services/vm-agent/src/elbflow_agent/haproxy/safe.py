@@ -6,6 +6,7 @@ quoted or escaped: what would need it is refused.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 
@@ -35,6 +36,7 @@ def cookie_name(text: str) -> str:
     return _match(_COOKIE_NAME, text, "cookie name")
 
 
+@functools.lru_cache(maxsize=256)  # one document has each of them looked at six times
 def address(text: str) -> str:
     """IPv4 address in canonical form (Classic ELB back ends are IPv4)."""
     try:

@@ -19,6 +19,7 @@ from elbflow_agent.haproxy import keys, model, tls
 
 _log = structlog.get_logger(__name__)
 _UNSEEN = "0" * 40
+_NONE = frozenset[str]()
 
 
 class Shelf:
@@ -28,7 +29,7 @@ class Shelf:
         self._source = source
         self._keys = held
         self._clock = time
-        self._wanted: frozenset[str] = frozenset()
+        self._wanted = _NONE
         self._examined: dict[str, str] = {}
         self._good: dict[str, keys.Material] = {}
         self._wrong: dict[str, str] = {}

@@ -21,6 +21,7 @@ _PORT_RETRIES = 3
 _PORT_RETRY_S = 0.1
 _LISTEN_S = 5.0
 _PROBE_S = 1.0
+_NONE = frozenset[int]()
 
 Problems: TypeAlias = tuple[document.ListenerProblem, ...]
 
@@ -51,14 +52,20 @@ class Structure:
         self._clock = time
         self._meters = instruments
         self.reloads = 0
-        self._obstructed: frozenset[int] = frozenset()
-        self._tagged: tuple[model.Model | None, str] = (None, "")
+        self._obstructed = _NONE
+        self._tagged: tuple[model.Model | None, model.Model | None, str] = (None, None, "")
 
     def tag(self, wanted: model.Model) -> str:
         """Version tag under which ``wanted`` runs."""
-        if wanted is not self._tagged[0]:  # asked three times in one pass; making it takes the whole text
-            self._tagged = (wanted, render.tag(wanted, self._where, self._limits))
-        return self._tagged[1]
+        before, frame, tag = self._tagged
+        if wanted is before:  # asked several times in one pass
+            return tag
+        # Making it takes the whole text, and most changes leave it as it is.
+        now = wanted.without_servers()
+        if now != frame:
+            frame, tag = now, render.tag(wanted, self._where, self._limits)
+        self._tagged = (wanted, frame, tag)
+        return tag
 
     async def bindable(self, wanted: model.Model, served: frozenset[int]) -> tuple[model.Model, Problems]:
         """``wanted`` less the listeners whose port cannot be bound; ``served`` are the ports HAProxy has already."""
@@ -70,7 +77,7 @@ class Structure:
             # News: an old worker may be about to let go of a port that was removed a moment ago.
             await self._clock.sleep(_PORT_RETRY_S)
             obstacles = _obstacles(wanted, new, self._limits.low_ports)
-        self._obstructed = frozenset(obstacles)
+        self._obstructed = frozenset(obstacles) or _NONE
         problems = tuple(document.ListenerProblem(port, reason) for port, reason in obstacles.items())
         return wanted.without_ports(self._obstructed), problems
 

@@ -1,11 +1,11 @@
-"""The checkers of one VM: one supervised task per instance on a fixed-rate schedule (REQ-4.1, REQ-4.4, REQ-4.5)."""
+"""The checkers of one VM: every instance on its own fixed-rate schedule (REQ-4.1, REQ-4.4, REQ-4.5)."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import structlog
@@ -14,22 +14,37 @@ from elbflow import clock, errors
 from elbflow.contract import document
 from elbflow_agent import meters
 from elbflow_agent.haproxy import authentication
-from elbflow_agent.health import identity, probe, target, tracker
+from elbflow_agent.health import identity, probe, target, timetable, tracker
 
 _log = structlog.get_logger(__name__)
 _FIRST_PROBE_WITHIN_S = 1.0
 _LARGEST_PHASE = 0.5
 """Part of the interval by which the second probe may come early, once."""
 
+_NOBODY = frozenset[int]()
+
 Probe: TypeAlias = Callable[[str, target.Target, float, clock.Clock], Awaitable[probe.Verdict]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Checker:
+    """One instance. ``due`` is when its next probe is, or its last was to begin; the one after comes ``early_s`` early.
+
+    ``task`` is the probe that runs.
+    """
+
+    begin: Callable[[_Checker], None]
+    instance_id: str
     address: str
     health: tracker.Health
     restored: bool = False
-    task: asyncio.Task[None] | None = field(default=None)
+    due: float = 0.0
+    early_s: float = 0.0
+    ticket: int = 0
+    task: asyncio.Task[None] | None = None
+
+    def ring(self) -> None:
+        self.begin(self)
 
 
 class Checks:
@@ -48,11 +63,13 @@ class Checks:
         probing: Probe = probe.probe,
         identities: identity.Identities | None = None,
         first_success: bool = False,
+        times: timetable.Timetable | None = None,
     ) -> None:
         self._clock = time
+        self._times = timetable.Timetable(time) if times is None else times
+        self._begin = self._begin_probe  # bound once, for all checkers
         self._rng = rng
         self._meters = instruments
-        self._probed = {verdict: instruments.probes.labels(verdict.value) for verdict in probe.Verdict}
         self._changed = changed
         self._probing = probing
         self._check: document.HealthCheck | None = None
@@ -63,7 +80,7 @@ class Checks:
         self._identities = identities
         self._first_success = first_success
         self._keys: Mapping[int, authentication.Keys] = {}
-        self._introduced: frozenset[int] = frozenset()
+        self._introduced = _NOBODY
 
     @property
     def check(self) -> document.HealthCheck | None:
@@ -99,7 +116,7 @@ class Checks:
             check = document.HealthCheck(f"SSL:{min(keys)}")
         parsed = target.parse(check.target) if check is not None else None
         restart_all = check != self._check or keys != self._keys
-        self._check, self._target, self._keys, self._introduced = check, parsed, keys, frozenset(introduced)
+        self._check, self._target, self._keys, self._introduced = check, parsed, keys, frozenset(introduced) or _NOBODY
         if self._identities is not None:
             self._identities.forget_others({(instance_id, port) for instance_id in instances for port in keys})
         for instance_id in set(self._checkers) - set(instances):
@@ -126,15 +143,16 @@ class Checks:
         """Stop all checkers; their states stay readable."""
         self._closed = True
         tasks = [checker.task for checker in self._checkers.values() if checker.task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for checker in self._checkers.values():
+            self._stop(checker)
+        await asyncio.gather(*tasks, asyncio.sleep(0), return_exceptions=True)  # and whoever slept for them has ended
 
     def _place(self, instance_id: str, address: str, restart: bool) -> None:
         checker = self._checkers.get(instance_id)
         if checker is None:
             restored = self._restored.get(instance_id)
-            checker = _Checker(address, restored or tracker.Health(), restored is not None)
+            health = restored or tracker.Health()
+            checker = _Checker(self._begin, instance_id, address, health, restored is not None)
             self._checkers[instance_id] = checker
         elif not restart and checker.address == address:
             return
@@ -145,30 +163,39 @@ class Checks:
         if self._check is None:
             checker.health = tracker.unchecked()
         elif not self._closed:
-            checker.task = asyncio.create_task(self._run(instance_id, checker), name=f"health-{instance_id}")
-            checker.task.add_done_callback(_report)
+            self._start(checker, self._check)
 
     def _stop(self, checker: _Checker) -> None:
+        self._times.give_up(checker)
         if checker.task is not None:
             checker.task.cancel()
             checker.task = None
 
-    async def _run(self, instance_id: str, checker: _Checker) -> None:
+    def _start(self, checker: _Checker, check: document.HealthCheck) -> None:
+        # After a restart the whole interval is used, so that a host's thousands of checks do not come at once.
+        spread_s = check.interval_s if checker.restored else min(check.interval_s, _FIRST_PROBE_WITHIN_S)
+        checker.due = self._clock.monotonic() + self._rng.uniform(0, spread_s)
+        # Checks that begin together, as those of VMs launched together do, would stay together for ever.
+        checker.early_s = 0.0 if checker.restored else check.interval_s * self._rng.uniform(0, _LARGEST_PHASE)
+        self._times.plan(checker, checker.due)
+
+    def _begin_probe(self, checker: _Checker) -> None:
+        checker.task = asyncio.create_task(self._run(checker), name=f"health-{checker.instance_id}")
+        checker.task.add_done_callback(_report)
+
+    async def _run(self, checker: _Checker) -> None:
+        """One probe. Cancelled, no other follows."""
         check, what = self._check, self._target
         if check is None or what is None:
             raise errors.Defect("a checker runs without a health check")
-        # After a restart the whole interval is used, so that a host's thousands of checks do not come at once.
-        spread_s = check.interval_s if checker.restored else min(check.interval_s, _FIRST_PROBE_WITHIN_S)
-        due = self._clock.monotonic() + self._rng.uniform(0, spread_s)
-        # Checks that begin together, as those of VMs launched together do, would stay together for ever.
-        phase_s = 0.0 if checker.restored else check.interval_s * self._rng.uniform(0, _LARGEST_PHASE)
-        while True:
-            await self._clock.sleep(due - self._clock.monotonic())
-            verdict = await self._probe(instance_id, checker.address, what, check.timeout_s)
-            self._probed[verdict].inc()
-            if verdict is not probe.Verdict.STALLED:
-                self._advance(instance_id, checker, verdict is probe.Verdict.PASSED, check)
-            due, phase_s = _next(due, check.interval_s, self._clock.monotonic(), early_s=phase_s), 0.0
+        verdict = await self._probe(checker.instance_id, checker.address, what, check.timeout_s)
+        self._meters.probes.labels(verdict.value).inc()
+        checker.task = None
+        checker.due = _next(checker.due, check.interval_s, self._clock.monotonic(), early_s=checker.early_s)
+        checker.early_s = 0.0
+        self._times.plan(checker, checker.due)
+        if verdict is not probe.Verdict.STALLED:
+            self._advance(checker, verdict is probe.Verdict.PASSED, check)
 
     async def _probe(self, instance_id: str, address: str, what: target.Target, timeout_s: float) -> probe.Verdict:
         try:
@@ -193,13 +220,16 @@ class Checks:
                 return False
         return True
 
-    def _advance(self, instance_id: str, checker: _Checker, passed: bool, check: document.HealthCheck) -> None:
+    def _advance(self, checker: _Checker, passed: bool, check: document.HealthCheck) -> None:
         before = checker.health
         checker.health = tracker.advance(before, passed, check, first_success=self._first_success)
         if (checker.health.state, checker.health.in_rotation) != (before.state, before.in_rotation):
             self._meters.transitions.labels(checker.health.state.value).inc()
             _log.info(
-                "health_changed", instance=instance_id, state=checker.health.state.value, before=before.state.value
+                "health_changed",
+                instance=checker.instance_id,
+                state=checker.health.state.value,
+                before=before.state.value,
             )
             self._changed()
 

@@ -17,6 +17,7 @@ from typing import Protocol, cast
 import pydantic
 import structlog
 
+from elbflow import turn
 from elbflow_agent import files
 from elbflow_agent.haproxy import authentication, der, model
 from elbflow_agent.health import probe
@@ -66,7 +67,7 @@ class Identities:
         self._changed = changed
         self._seen: dict[tuple[str, int], Seen] = {}
         self._told: dict[tuple[str, int], str] = {}
-        self._saving = asyncio.Lock()
+        self._saving = turn.Turn()
 
     async def recall(self) -> None:
         """Start with what was known before this process."""

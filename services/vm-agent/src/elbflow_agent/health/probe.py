@@ -87,7 +87,7 @@ class _Attempt(asyncio.Protocol):
 
     async def part(self, scheme: target.Scheme) -> None:
         """Let the instance finish: one that is cut off in its answer sees an error, and many write each into a log."""
-        if scheme.speaks_http:
+        if scheme.speaks_http and not self._complete.done():
             await asyncio.wait((self._complete,), timeout=_PARTING_S)
         if scheme.encrypted and self._transport is not None:
             self._transport.close()  # says good-bye, as TLS has it

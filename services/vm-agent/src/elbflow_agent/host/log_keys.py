@@ -13,7 +13,8 @@ import aiohttp
 
 from elbflow import clock, signers
 from elbflow.contract import document, names
-from elbflow_agent import accesslog, trust
+from elbflow_agent import trust
+from elbflow_agent.accesslog import api as accesslog
 from elbflow_agent.certificates import calls, roles
 from elbflow_agent.settings import HostSettings
 

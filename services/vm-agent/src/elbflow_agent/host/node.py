@@ -20,7 +20,7 @@ from botocore.credentials import ReadOnlyCredentials
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from elbflow import clock, signers
+from elbflow import clock, signers, turn
 from elbflow_agent import files
 from elbflow_agent.certificates import calls, credential, dialects, exchange, handover, meters, private
 
@@ -118,7 +118,7 @@ class NodeCredentials:
         self._path = directory / FILE
         self._vm: credential.Vm | None = None
         self._is_refused = False
-        self._turn = asyncio.Lock()
+        self._turn = turn.Turn()
 
     async def get(self, *, patiently: bool = False) -> credential.Vm:
         """The credential, made if there is none that lives for long enough. Raises what :meth:`Node.provision` does."""

@@ -6,7 +6,9 @@ import asyncio
 import random
 
 from elbflow import clock, service
-from elbflow_agent import accesslog, assembly, ipc, meters, vms_page
+from elbflow_agent import assembly, ipc, meters, vms_page
+from elbflow_agent.accesslog import api as accesslog
+from elbflow_agent.health import timetable
 from elbflow_agent.host import Host, VmState, api, credentials, log_keys
 from elbflow_agent.host.vm import VmShared
 from elbflow_agent.settings import HostSettings
@@ -42,6 +44,7 @@ async def host(process: service.Process, settings: HostSettings, token: str) -> 
             starting=asyncio.Semaphore(_STARTS_AT_ONCE),
             exchange=exchange,
             shipping=logs,
+            times=timetable.Timetable(time),
         )
         async with Host(settings.agent_network, shared, stop_soft_s=settings.agent_stop_soft_s) as running:
             api.ControlApi(running, token).add_to(process.app)

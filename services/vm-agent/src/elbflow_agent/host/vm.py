@@ -14,8 +14,10 @@ import structlog
 
 from elbflow import clock, errors, flag
 from elbflow.contract import document
-from elbflow_agent import accesslog, assembly, entering, ipc, meters
+from elbflow_agent import assembly, entering, ipc, meters
+from elbflow_agent.accesslog import api as accesslog
 from elbflow_agent.haproxy import place, preview
+from elbflow_agent.health import timetable
 from elbflow_agent.host.credentials import HostExchange
 from elbflow_agent.host.records import VmRecord
 from elbflow_agent.servo import Servo, ServoOptions, ServoStatistics
@@ -61,6 +63,7 @@ class VmShared:
     server_connections: int = 0
     first_success: bool = False
     shipping: accesslog.Shipping | None = None
+    times: timetable.Timetable | None = None
     reloading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_reloads_at_once()))
     """A reload takes 40 ms of CPU time: many at once would only be slower, and everything else late."""
 
@@ -95,6 +98,7 @@ class HostedVm:
             certificates=self._exchange.source if self._exchange is not None else None,
             shipping=shared.shipping,
             reloading=shared.reloading,
+            times=shared.times,
         )
         self._state = VmState.STARTING
         self._started = flag.Flag()

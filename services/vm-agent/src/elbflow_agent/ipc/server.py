@@ -31,7 +31,7 @@ class Handlers:
     """What one VM answers, by method."""
 
     def __init__(self) -> None:
-        self._bound: dict[str, Callable[[str], Awaitable[str]]] = {}
+        self._bound: dict[str, tuple[messages.Method[Any, Any], Callable[[Any], Awaitable[Any]]]] = {}
 
     def bind(
         self,
@@ -39,18 +39,15 @@ class Handlers:
         implementation: Callable[[messages.In], Awaitable[messages.Out]],
     ) -> None:
         """Answer ``method`` with ``implementation``."""
-
-        async def answer(body: str) -> str:
-            return method.encode_answer(await implementation(method.decode_argument(body)))
-
-        self._bound[method.name] = answer
+        self._bound[method.name] = (method, implementation)
 
     async def answer(self, request: messages.Request) -> str:
         """The encoded answer; :class:`messages.Malformed` for an unknown method."""
         bound = self._bound.get(request.method)
         if bound is None:
             raise messages.Malformed(f"unknown method {request.method[:80]!r}")
-        return await bound(request.body)
+        method, implementation = bound
+        return method.encode_answer(await implementation(method.decode_argument(request.body)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ XML and keeps the policies, so that either may die alone.
 
 from __future__ import annotations
 
-from elbflow_agent.original.activities import Activities
+from elbflow_agent.original.activities import Activities, beside
 from elbflow_agent.original.intake import bind
 
-__all__ = ["Activities", "bind"]
+__all__ = ["Activities", "beside", "bind"]

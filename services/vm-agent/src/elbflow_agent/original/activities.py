@@ -6,7 +6,6 @@ The original's workflows give an activity ten seconds, and ask for health and me
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -27,7 +26,8 @@ _APPLY_WITHIN_S = 25.0
 _ANSWER_WITHIN_S = 7.0
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
-_Answering: TypeAlias = Callable[[dialect.Call], Awaitable[dialect.Answer]]
+_Answering: TypeAlias = Callable[["Activities", dialect.Call], Awaitable[dialect.Answer]]
+_Of: TypeAlias = Callable[[Any], "Activities"]
 
 
 @flow.abstract_activity(
@@ -57,48 +57,29 @@ class Client(Protocol):
 class Activities:
     """The activities of one VM in the original's form; ``in_progress`` is held while one of them goes on."""
 
-    def __init__(
-        self, instance_id: str, client: Client, in_progress: Callable[[], AbstractContextManager[None]]
-    ) -> None:
+    def __init__(self, instance_id: str, client: Client, in_progress: AbstractContextManager[None]) -> None:
         self._instance_id = instance_id
         self._client = client
         self._in_progress = in_progress
         self._delivered = 0
         self._telling = tasks.Supervisor()
 
-    def beside(self, own: flow.ActivityRegistry) -> flow.ActivityRegistry:
-        """What is bound in ``own``, each also in the original's form as far as that has one, and ``setPolicy``."""
-        answering: Mapping[str, _Answering] = {
-            vm_activities.set_load_balancer.name: self._set_load_balancer,
-            vm_activities.get_instance_status.name: self._get_instance_status,
-            vm_activities.get_cloudwatch_metrics.name: self._get_cloudwatch_metrics,
-        }
-        bound = _Registry()
-        for each in own:
-            other = answering.get(each.activity.name)
-            if other is None:
-                bound.bind(each.activity, each.implementation)
-            else:
-                bound.bind(_bilingual(each.activity), _either(each.implementation, other))
-        bound.bind(_bilingual(set_policy), _either(self._keep_policy, self._set_policy))
-        return bound
-
-    async def _set_load_balancer(self, call: dialect.Call) -> dialect.Answer:
+    async def set_load_balancer(self, call: dialect.Call) -> dialect.Answer:
         await self._tell(messages.SET_LOAD_BALANCER, *call.texts(1))
         return dialect.Answer()
 
-    async def _set_policy(self, call: dialect.Call) -> dialect.Answer:
-        await self._keep_policy(*call.texts(1))
+    async def set_policy(self, call: dialect.Call) -> dialect.Answer:
+        await self.keep_policy(*call.texts(1))
         return dialect.Answer()
 
-    async def _keep_policy(self, policy: str) -> None:
+    async def keep_policy(self, policy: str) -> None:
         await self._tell(messages.SET_POLICY, policy)
 
-    async def _get_instance_status(self, call: dialect.Call) -> dialect.Answer:
+    async def get_instance_status(self, call: dialect.Call) -> dialect.Answer:
         call.texts(0)
         return dialect.status(await self._ask(ipc.HEALTH, ipc.HealthQuery("", 0.0), _ANSWER_WITHIN_S))
 
-    async def _get_cloudwatch_metrics(self, call: dialect.Call) -> dialect.Answer:
+    async def get_cloudwatch_metrics(self, call: dialect.Call) -> dialect.Answer:
         """Counts stay owed until SWF has taken the answer; a worker that dies before the next call tells them again."""
         call.texts(0)
         report = await self._ask(ipc.METRICS, ipc.MetricsQuery(self._delivered), _ANSWER_WITHIN_S)
@@ -129,12 +110,44 @@ class Activities:
             _log.warning("original_message_not_applied", instance=self._instance_id, reason=str(error))
 
     async def _ask(self, method: ipc.Method[_In, _Out], argument: _In, within_s: float) -> _Out:
-        with self._in_progress():
+        with self._in_progress:
             return await self._client.call(self._instance_id, method, argument, within_s=within_s)
+
+
+_ANSWERING: Mapping[str, _Answering] = {
+    vm_activities.set_load_balancer.name: Activities.set_load_balancer,
+    vm_activities.get_instance_status.name: Activities.get_instance_status,
+    vm_activities.get_cloudwatch_metrics.name: Activities.get_cloudwatch_metrics,
+}
+
+
+def beside(own: flow.ActivityRegistry, of: _Of) -> flow.ActivityRegistry:
+    """What is bound in ``own``, each also in the original's form as far as that has one, and ``setPolicy``.
+
+    What is bound takes the VM as its first argument; ``of`` tells the VM's activities in the original's form.
+    """
+    bound = _Registry()
+    for each in own:
+        other = _ANSWERING.get(each.activity.name)
+        if other is None:
+            bound.bind_method(each.activity, each.implementation)
+        else:
+            bound.bind_method(_Bilingual.of(each.activity), _either(each.implementation, other, of))
+
+    async def keep_policy(vm: object, policy: str) -> None:
+        await of(vm).keep_policy(policy)
+
+    bound.bind_method(_Bilingual.of(set_policy), _either(keep_policy, Activities.set_policy, of))
+    return bound
 
 
 class _Bilingual(flow.Activity[..., Any]):
     """Takes input of both forms and gives results in that of its input."""
+
+    @classmethod
+    def of(cls, activity: flow.Activity[..., Any]) -> _Bilingual:
+        """The same activity."""
+        return cls(activity.name, activity.version, activity.options, activity.function)
 
     def decode_arguments(self, text: str | None) -> tuple[Any, ...]:
         call = dialect.call(text)
@@ -161,17 +174,12 @@ class _Registry(flow.ActivityRegistry):
         )
 
 
-@functools.cache  # the VMs of a host share them
-def _bilingual(activity: flow.Activity[..., Any]) -> _Bilingual:
-    return _Bilingual(activity.name, activity.version, activity.options, activity.function)
-
-
-def _either(own: Callable[..., Awaitable[Any]], other: _Answering) -> Callable[..., Awaitable[Any]]:
-    async def carry_out(*arguments: Any) -> Any:
+def _either(own: Callable[..., Awaitable[Any]], other: _Answering, of: _Of) -> Callable[..., Awaitable[Any]]:
+    async def carry_out(vm: object, *arguments: Any) -> Any:
         if not arguments or not isinstance(arguments[0], dialect.Call):
-            return await own(*arguments)
+            return await own(vm, *arguments)
         try:
-            answer = await other(arguments[0])
+            answer = await other(of(vm), arguments[0])
             answer.payload()
         except errors.ElbflowError as error:
             raise flow.ForeignFailure(*dialect.failure(str(error))) from error

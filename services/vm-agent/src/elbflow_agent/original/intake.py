@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from elbflow import errors
+from elbflow import errors, turn
 from elbflow.contract import document
 from elbflow_agent import ipc
 from elbflow_agent.original import composing, messages
@@ -47,7 +47,7 @@ class Intake:
         self._servo = servo
         self._account = account
         self._waiting: dict[str, document.Policy] = {}
-        self._turn = asyncio.Lock()
+        self._turn = turn.Turn()
 
     async def set_load_balancer(self, text: str) -> None:
         """Serve what ``text`` says, with the policies that are known."""

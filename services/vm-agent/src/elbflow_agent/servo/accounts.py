@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 import structlog
 
-from elbflow import clock, errors, tasks
+from elbflow import clock, errors, tasks, turn
 from elbflow.contract import document
 from elbflow_agent import meters
 from elbflow_agent.haproxy import apply, logs
@@ -41,12 +40,13 @@ class Accounts:
         self._meters = instruments
         self._ledger = Ledger()
         self._reported_at = time.monotonic()
-        self._turn = asyncio.Lock()
+        self._turn, self._counting = turn.Turn(), turn.Turn()
         self._restructured = False
         self._queueing = False
         self._busy = False
         self._supervisor: tasks.Supervisor | None = None
         self._followed: set[str] = set()
+        self._read_lines: Callable[[], Awaitable[None]] | None = None
 
     async def recall(self) -> None:
         """Go on where the last process stopped."""
@@ -93,9 +93,20 @@ class Accounts:
             return report
 
     async def count(self) -> bool | None:
-        """Take all counters; whether old workers are left, None when that is unknown. Without HAProxy there is none."""
+        """Take all counters; whether old workers are left, None when that is unknown. Without HAProxy there is none.
+
+        HAProxy counts an answer before it writes its line. So lines are read after the counters, and every answer
+        that had ended by then has been measured.
+        """
         try:
-            return await self._applier.sample()
+            async with self._counting:
+                left = await self._applier.sample()
+                counters = self._applier.counters
+                ended = counters.ended()
+                if self._read_lines is not None and counters.samples.owed:
+                    await self._read_lines()
+                counters.settle(ended)
+            return left
         except errors.Retryable as error:
             self._meters.converge_errors.labels(type(error).__name__).inc()
             return None
@@ -117,8 +128,12 @@ class Accounts:
             except OSError:
                 _log.exception("counts_not_saved")
 
-    def follow(self) -> None:
-        """Look by itself from now on, whenever there is something to look at; until :meth:`close`."""
+    def follow(self, read_lines: Callable[[], Awaitable[None]]) -> None:
+        """Look by itself from now on, whenever there is something to look at; until :meth:`close`.
+
+        ``read_lines`` makes :meth:`hear` hear of all lines that were written until now.
+        """
+        self._read_lines = read_lines
         self._supervisor = tasks.Supervisor()
         for heard, loop in (
             (self._restructured, self.follow_old_workers),

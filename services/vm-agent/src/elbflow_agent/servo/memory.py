@@ -46,11 +46,12 @@ class SavedRow:
 
 @dataclass(frozen=True, slots=True)
 class SavedMetrics:
-    """Ledger and raw baselines; they only make sense together."""
+    """Ledger and raw baselines; they only make sense together. ``owed`` are answers without a latency, by port."""
 
     ledger: Ledger
     totals: dict[str, float]
     baselines: dict[int, list[SavedRow]] = field(default_factory=dict)
+    owed: dict[int, float] = field(default_factory=dict)
 
 
 _DOCUMENT = pydantic.TypeAdapter(document.LoadBalancerDocument)
@@ -114,11 +115,12 @@ class Memory:
             pid: [SavedRow(proxy, server, values) for (proxy, server), values in rows.items()]
             for pid, rows in counters.baselines.items()
         }
-        without_number = _METRICS.dump_json(SavedMetrics(replace(ledger, sequence=0), counters.totals, baselines))
+        saved = SavedMetrics(ledger, counters.totals, baselines, counters.samples.owed)
+        without_number = _METRICS.dump_json(replace(saved, ledger=replace(ledger, sequence=0)))
         counted = hashlib.sha256(without_number).digest()
         if counted == self._saved_metrics:
             return  # an empty report has nothing to settle, so its number may be forgotten
-        await files.exchange(self._metrics, _METRICS.dump_json(SavedMetrics(ledger, counters.totals, baselines)))
+        await files.exchange(self._metrics, _METRICS.dump_json(saved))
         self._saved_metrics = counted
 
     async def metrics(self) -> tuple[Ledger, stats.Counters]:
@@ -128,7 +130,10 @@ class Memory:
         baselines = {
             pid: {(row.proxy, row.server): row.values for row in rows} for pid, rows in saved.baselines.items()
         }
-        return saved.ledger, stats.Counters(saved.totals, baselines)
+        counters = stats.Counters(saved.totals, baselines)
+        for port, answers in saved.owed.items():
+            counters.samples.owe(port, answers)
+        return saved.ledger, counters
 
 
 async def _load(path: Path, adapter: pydantic.TypeAdapter[_T]) -> _T | None:

@@ -8,12 +8,11 @@ would only cost the control plane a second round for each document, in the middl
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 
 from elbflow import flag
 
-_LATER_S = (3.0, 6.0)
+_LATER_S = (5.0, 10.0)
 """Between the two, so that the VMs of a host that got documents at one instant do not all report at one instant."""
 
 
@@ -39,10 +38,7 @@ class News:
 
     async def wait(self, timeout_s: float) -> None:
         """Return with the next news, at the latest after ``timeout_s``."""
-        told = self._told
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await told.wait()
+        await self._told.within(timeout_s)
 
     def close(self) -> None:
         """Forget what was to be told later."""

@@ -15,24 +15,13 @@ from types import TracebackType
 
 import structlog
 
-from elbflow import clock, errors, flag
+from elbflow import clock, errors, flag, turn
 from elbflow.contract import document
-from elbflow_agent import accesslog, meters
+from elbflow_agent import meters
+from elbflow_agent.accesslog import api as accesslog
 from elbflow_agent.certificates.model import Nowhere, Source
-from elbflow_agent.haproxy import (
-    apply,
-    authentication,
-    drops,
-    keys,
-    logs,
-    pipes,
-    place,
-    plan,
-    preview,
-    shelf,
-    tls,
-)
-from elbflow_agent.health import checks, identity, probe, tracker
+from elbflow_agent.haproxy import apply, authentication, drops, keys, logs, pipes, place, plan, preview, shelf, tls
+from elbflow_agent.health import checks, identity, probe, timetable, tracker
 from elbflow_agent.servo import news, reports
 from elbflow_agent.servo.accounts import Accounts
 from elbflow_agent.servo.memory import Memory
@@ -65,6 +54,7 @@ class Servo:
         certificates: Source | None = None,
         shipping: accesslog.Shipping | None = None,
         reloading: contextlib.AbstractAsyncContextManager[object] | None = None,
+        times: timetable.Timetable | None = None,
     ) -> None:
         self._options = options
         self._clock, self._meters = time, instruments
@@ -91,6 +81,7 @@ class Servo:
             probing=probing,
             identities=self._identities,
             first_success=options.first_success,
+            times=times,
         )
         self._accounts = Accounts(self._applier, self._memory, time=time, instruments=instruments)
         self._recorder = accesslog.Recorder(
@@ -101,6 +92,7 @@ class Servo:
             time=time,
             measure=self._accounts.hear,
             instruments=instruments,
+            troubled=self._health_changed,
         )
         self._drops = drops.Drops(self._where.admin_socket)
         self._document: document.LoadBalancerDocument | None = None
@@ -112,7 +104,7 @@ class Servo:
         self._news = news.News(rng)
         self._dirty, self._unsaved = flag.Flag(), flag.Flag()
         self._watchdog = Watchdog(self._dirty.set, time)
-        self._applying, self._converging = asyncio.Lock(), asyncio.Lock()
+        self._applying, self._converging = turn.Turn(), turn.Turn()
         self._tasks: list[asyncio.Task[None]] = []
         self._shown_as: int | None = None
 
@@ -121,7 +113,7 @@ class Servo:
         await self._shelf.recall()
         self._certificates.subscribe(self._dirty.set)
         await self._recall()
-        self._shown_as = self._meters.load_balancers.enter(self._owner, self._accounts)
+        self._shown_as = self._meters.load_balancers.enter(self._owner, self._accounts, self._report)
         self._mute = await asyncio.to_thread(pipes.mute, self._where)
         await self._recorder.start(accesslog.Destination.of(self._document))
         try:
@@ -129,12 +121,12 @@ class Servo:
         except errors.ElbflowError as error:
             # The VM must answer even if HAProxy cannot start yet; the keeper goes on trying.
             self._note_failure(error, 0)
-        self._accounts.follow()
+        self._accounts.follow(self._recorder.catch_up)
         for loop in (self._keep, self._watchdog.watch, self._remember):
             self._tasks.append(asyncio.create_task(loop(), name=f"servo-{loop.__name__.strip('_')}"))
         # Not before: what has been recalled serves without waiting for anybody.
-        wanted = shelf.named(self._document)
-        self._tasks.append(asyncio.create_task(self._shelf.want(wanted), name="servo-certificates"))
+        if wanted := shelf.named(self._document):
+            self._tasks.append(asyncio.create_task(self._shelf.want(wanted), name="servo-certificates"))
         return self
 
     async def __aexit__(
@@ -143,8 +135,8 @@ class Servo:
         await self._stop_tasks()
         if self._shown_as is not None:
             self._meters.load_balancers.leave(self._shown_as)
-        await self._recorder.leave(publish_s=self._options.publish_s)
         await self._accounts.leave()
+        await self._recorder.leave(publish_s=self._options.publish_s)
         await self._memory.save_health(dict(self._checks.states()))
 
     @property
@@ -323,7 +315,7 @@ class Servo:
             self._mute = None
             self._dirty.set()
         self._shelf.served(result.served.certificates)
-        self._note_problems(reports.collected(self._plan.problems, result.problems))
+        self._note_problems(reports.collected(self._plan.problems, result.problems, self._recorder.problems))
         self._look_again_s = result.look_again_s
         if result.problems:
             self._look_again_s = min(_PROBLEM_LOOK_S, result.look_again_s or _PROBLEM_LOOK_S)
@@ -355,9 +347,7 @@ class Servo:
         """Converge whenever something changed or a second look is due."""
         failures = 0
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._look_again_s):
-                    await self._dirty.wait()
+            await self._dirty.within(self._look_again_s)
             self._dirty.clear()
             try:
                 await self._converge()
@@ -381,9 +371,7 @@ class Servo:
         while True:
             wanted = self._document
             interval_s = wanted.health_check.interval_s if wanted and wanted.health_check else _REMEMBER_S
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(interval_s):
-                    await self._unsaved.wait()
+            await self._unsaved.within(interval_s)
             self._unsaved.clear()
             try:
                 await self._memory.save_health(dict(self._checks.states()))

@@ -16,8 +16,34 @@ from elbflow.flow.sticky import weight
 
 _OBJECTS_PER_DECISION = 50
 _CHARACTERS_PER_DECISION = 2_500
+_ALIKE = 15
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Newborns:
+    """What runs of one workflow weigh after their first decision, which costs more to find out than to decide.
+
+    One in sixteen is weighed. The others count as much as that one until it is their turn to be weighed anew, unless
+    their history brought more characters than its did.
+    """
+
+    characters: int = 0
+    trusted: int = 0
+    known: tuple[int, int] = (0, 0)
+    """Bytes and objects."""
+
+    def alike(self, characters: int) -> tuple[int, int] | None:
+        """What one weighs whose history brought so much; None when it must be weighed."""
+        if self.trusted == 0 or characters > self.characters:
+            return None
+        self.trusted -= 1
+        return self.known
+
+    def weighed(self, characters: int, found: tuple[int, int]) -> None:
+        self.characters, self.known = characters, found
+        self.trusted = _ALIKE if found[0] < weight.TOO_HEAVY else 0
 
 
 @dataclass(slots=True, eq=False)
@@ -31,18 +57,31 @@ class Held:
     budget_s: float = watchdog.BUDGET_S
     bytes: int = 0
     _until_weighed: int = 0
+    _newborns: Newborns | None = None
+    _brought: int = 0
 
     def weigh(self) -> int:
         """Bytes it keeps. Weighed anew the more rarely the more objects it has, so that no decision pays for many."""
         self._until_weighed -= 1
-        if self._until_weighed < 0:
-            self.bytes, objects = weight.bytes_of(self.run)
-            self._until_weighed = objects // _OBJECTS_PER_DECISION
+        if self._until_weighed >= 0:
+            return self.bytes
+        newborns, self._newborns = self._newborns, None
+        found = None if newborns is None else newborns.alike(self._brought)
+        if found is None:
+            found = weight.bytes_of(self.run)
+            if newborns is not None:
+                newborns.weighed(self._brought, found)
+        self.bytes, objects = found
+        self._until_weighed = objects // _OBJECTS_PER_DECISION
         return self.bytes
+
+    def born(self, history: Iterable[swf.HistoryEvent], newborns: Newborns) -> None:
+        """It took its first decision, after this history."""
+        self._newborns, self._brought = newborns, _characters(history)
 
     def took(self, news: Iterable[swf.HistoryEvent]) -> None:
         """Count what ``news`` brought until it is weighed anew, which is the sooner the more that is."""
-        brought = sum(len(text) for event in news for text in event.attributes.values() if isinstance(text, str))
+        brought = _characters(news)
         self.bytes += brought
         self._until_weighed -= brought // _CHARACTERS_PER_DECISION
 
@@ -53,6 +92,9 @@ class Held:
         """
         instance = self.run.instance
         if instance is None:
+            return
+        if not instance.loop.unfinished():  # as of workflows that ended: none of its code will run
+            self.run.close()
             return
         run_id, name = instance.execution.run_id, instance.definition.type.name
         try:
@@ -139,3 +181,7 @@ class Cache:
     def _show(self) -> None:
         self._metrics.cache_bytes.set(self._bytes)
         self._metrics.cache_executions.set(len(self._held))
+
+
+def _characters(events: Iterable[swf.HistoryEvent]) -> int:
+    return sum(len(text) for event in events for text in event.attributes.values() if isinstance(text, str))

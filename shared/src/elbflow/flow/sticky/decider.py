@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
+from prometheus_client import Counter, Histogram
 
 from elbflow import clock as clocks
 from elbflow import swf
@@ -15,7 +18,7 @@ from elbflow.flow.core import decide as core
 from elbflow.flow.core import markers
 from elbflow.flow.metrics import Metrics
 from elbflow.flow.sticky.affinity import Affinity
-from elbflow.flow.sticky.cache import Cache, Held
+from elbflow.flow.sticky.cache import Cache, Held, Newborns
 from elbflow.flow.sticky.history import History
 from elbflow.flow.sticky.in_flight import InFlight
 
@@ -32,6 +35,19 @@ class Answer:
     decided: core.Decided
     held: Held
     doubted: bool = False
+
+
+class _Measures(NamedTuple):
+    """What is measured of the decisions of one workflow type: its children are looked up once."""
+
+    seconds: Histogram
+    events: Histogram
+    overruns: Counter
+
+    @classmethod
+    def of(cls, metrics: Metrics, name: str) -> _Measures:
+        seconds, events, overruns = metrics.decision_seconds, metrics.decision_events, metrics.decision_overruns
+        return cls(seconds.labels(name), events.labels(name), overruns.labels(name))
 
 
 class Decider:
@@ -60,6 +76,8 @@ class Decider:
         self._clock = clock
         self._rng = rng
         self._metrics = metrics
+        self._newborns: defaultdict[swf.TypeId, Newborns] = defaultdict(Newborns)
+        self._measures: dict[str, _Measures] = {}
         self.in_flight = InFlight()
 
     async def decide(self, task: swf.DecisionTask, history: History, *, on_own_list: bool) -> Answer:
@@ -106,6 +124,8 @@ class Decider:
     async def _replayed(self, task: swf.DecisionTask, found: definition.WorkflowDefinition, history: History) -> Answer:
         events = await history.whole()
         held = Held(core.Run(found.cls, task.execution), self._budget_s)
+        if not task.previous_started_event_id:
+            held.born(events, self._newborns[task.workflow_type])
         try:
             return Answer(self._timed(task, held.run, events), held)
         except BaseException:
@@ -148,15 +168,17 @@ class Decider:
 
     def _timed(self, task: swf.DecisionTask, run: core.Run, events: Sequence[swf.HistoryEvent]) -> core.Decided:
         name = task.workflow_type.name
-        overran = self._metrics.decision_overruns.labels(name)
+        measured = self._measures.get(name)
+        if measured is None:
+            measured = self._measures[name] = _Measures.of(self._metrics, name)
         began = self._clock.monotonic()
         with (
-            watchdog.watched(task.execution.run_id, name, budget_s=self._budget_s, on_overrun=overran.inc),
+            watchdog.watched(task.execution.run_id, name, budget_s=self._budget_s, on_overrun=measured.overruns.inc),
             guards.guarded(),
         ):
             decided = run.decide(events)
-        self._metrics.decision_seconds.labels(name).observe(self._clock.monotonic() - began)
-        self._metrics.decision_events.labels(name).observe(len(events))
+        measured.seconds.observe(self._clock.monotonic() - began)
+        measured.events.observe(len(events))
         return decided
 
 

@@ -22,7 +22,7 @@ class Permissions:
 
     def allow(self, action: str) -> bool:
         """Whether ``action``, such as ``swf:StartTimer``, may be done."""
-        return any(pattern == _ANY or matches(pattern, action) for pattern in self.allowed)
+        return _ANY in self.allowed or any(matches(pattern, action) for pattern in self.allowed)
 
     def denied(self, service: str, actions: Iterable[str]) -> frozenset[str]:
         """Those of ``actions`` of one service that may not be done."""

@@ -5,6 +5,7 @@ Sources: spec/swf-semantics 1.5; the signature process is AWS Signature Version 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import re
@@ -111,13 +112,22 @@ class AcceptAll:
 
     async def verify(self, request: SignedRequest) -> Identity:
         """The caller ``request`` names. Never raises."""
-        authorization = next((value for name, value in request.headers if name.lower() == "authorization"), "")
+        authorization = ""
+        for name, value in request.headers:
+            if name.lower() == "authorization":
+                authorization = value
+                break
         found = _CLAIMED_SCOPE.search(authorization) or _CLAIMED_SCOPE.search(request.query)
-        scope = unquote(found.group(1)).split("/") if found else []
-        access_key_id = scope[0] if scope else ""
-        account = account_of(access_key_id)
-        region = scope[2] if len(scope) > 2 and REGION.fullmatch(scope[2]) else ""
-        return Identity(account, access_key_id, account in self._admin_accounts, region)
+        return _believed(found.group(1) if found else "", self._admin_accounts)
+
+
+@functools.lru_cache(maxsize=256)
+def _believed(claimed: str, admin_accounts: frozenset[str]) -> Identity:
+    """Whoever names the credential scope ``claimed``; there are few of them, and each calls often."""
+    scope = unquote(claimed).split("/")
+    account = account_of(scope[0])
+    region = scope[2] if len(scope) > 2 and REGION.fullmatch(scope[2]) else ""
+    return Identity(account, scope[0], account in admin_accounts, region)
 
 
 def _check_signed_headers(claim: Claim, headers: Headers) -> None:

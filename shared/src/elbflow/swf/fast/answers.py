@@ -19,6 +19,7 @@ from elbflow.swf import bodies
 Parsed: TypeAlias = dict[str, Any]
 _OK = 200
 _FIRST_ERROR = 300
+_NULL, _NULL_IN_TEXT = b"null", b'\\":null'
 _parser = parsers.JSONParser(timestamp_parser=float)
 
 
@@ -61,7 +62,15 @@ def _plain(reply: Reply, operation: shapes.OperationModel) -> Parsed | None:
     if type(members) is not dict:
         return None
     # From the end it takes half the time: "n" is rarer than "l".
-    return _without_nulls(members) if body.rfind(b"null") >= 0 else members
+    return _without_nulls(members) if body.rfind(_NULL) >= 0 and _has_null_members(body) else members
+
+
+def _has_null_members(body: bytes) -> bool:
+    """False when all nulls are those of payloads: JSON within a text has its quotes escaped.
+
+    Names of SWF's members do not end with a backslash.
+    """
+    return body.count(_NULL) != body.count(_NULL_IN_TEXT)
 
 
 def _without_nulls(members: Parsed) -> Parsed:

@@ -1,7 +1,7 @@
 """Calls of an aiobotocore client without the layers between its model and the wire.
 
 Credentials, endpoint, models, validation and modelled exceptions are the client's; requests, signatures, sending and
-reading are done here, with the same bytes sent and the same values and exceptions as results (spec/perf-baselines 1).
+reading are done here, with the same members sent and the same values and exceptions as results (spec/perf-baselines 1).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Calls:
             service=SERVICE,
             at_s=self._now(),
         )
-        reply = await self._sender.send(known.method, url, headers, body)
+        reply = await self._sender.send(known.method, headers, body)
         parsed = answers.parsed(reply, known.model)
         if reply.status_code >= _FIRST_ERROR:
             raise self._exceptions.from_code(parsed.get("Error", {}).get("Code"))(parsed, operation)

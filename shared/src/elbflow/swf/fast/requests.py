@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from botocore import model as shapes
 from botocore.exceptions import ParamValidationError
 from botocore.serialize import create_serializer
 from botocore.validate import ParamValidator
+
+from elbflow.swf.fast import fitting
 
 _ASKED = {"registrationStatus": "REGISTERED"}
 _WRITTEN_AS_THEY_ARE = frozenset({"string", "integer", "long", "boolean"})
@@ -30,12 +33,16 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What calls of one operation have in common. ``is_plain``: its members go over the wire as they are."""
+    """What calls of one operation have in common. ``is_plain``: its members go over the wire as they are.
+
+    ``surely_fit`` is true for members that need no closer look.
+    """
 
     model: shapes.OperationModel
     method: str
     headers: Mapping[str, str]
     is_plain: bool
+    surely_fit: fitting.Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +95,12 @@ class Requests:
     def body(self, operation: Operation, members: Mapping[str, Any]) -> bytes:
         """``members`` as the request's body. ``ParamValidationError`` when they do not fit and the client looks."""
         shape = operation.model.input_shape
-        if self._validator is not None and shape is not None:
+        if self._validator is not None and shape is not None and not operation.surely_fit(members):
             report = self._validator.validate(members, shape)
             if report.has_errors():
                 raise ParamValidationError(report=report.generate_report())
         if operation.is_plain:
-            return json.dumps(members).encode()
+            return _json(members)
         written: bytes = self._serializer.serialize_to_request(members, operation.model)["body"]
         return written
 
@@ -101,7 +108,16 @@ class Requests:
         model = self._service.operation_model(name)
         empty = self._serializer.serialize_to_request({}, model)
         headers = empty["headers"] | {"User-Agent": self._endpoint.user_agent}
-        return Operation(model, empty["method"], headers, _is_plain(model.input_shape))
+        shape = model.input_shape
+        return Operation(model, empty["method"], headers, _is_plain(shape), fitting.look(shape))
+
+
+def _json(members: Mapping[str, Any]) -> bytes:
+    """In a tenth of the time that ``json`` takes, which knows what orjson refuses: half a surrogate, huge numbers."""
+    try:
+        return orjson.dumps(members)
+    except TypeError:
+        return json.dumps(members).encode()
 
 
 def _is_plain(shape: shapes.Shape | None, inside: frozenset[str] = frozenset()) -> bool:

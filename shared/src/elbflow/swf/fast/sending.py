@@ -1,20 +1,22 @@
 """One pool of connections for signed requests, with botocore's exceptions for what goes wrong on the wire.
 
-It is aiohttp with the limits, timeouts and sockets that the stock client has, without the layers between
-(spec/swf-long-poll-scale 5.9).
+It is aiohttp's connector and parser with the limits, timeouts and sockets that the stock client has, without the layers
+between (spec/swf-long-poll-scale 5.9). aiohttp's session would make a request, a writer, a task that writes and an
+answer object for each call: half of what a short call costs.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from socket import socket
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiohttp
+from aiohttp.http import HttpProcessingError, RawResponseMessage
 from yarl import URL
 
 from elbflow.swf.fast import broken
@@ -22,6 +24,9 @@ from elbflow.swf.fast.answers import Reply
 from elbflow.swf.parking import current_line
 
 SocketFactory = Callable[[tuple[Any, ...]], socket]
+Connection: TypeAlias = aiohttp.connector.Connection
+_INFORMATIONAL = range(100, 200)
+_SWITCHING_PROTOCOLS = 101
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +42,77 @@ class Pool:
 
 
 class Sender:
-    """Sends requests on the connections of one pool."""
+    """Sends requests to one URL on the connections of one pool."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
+    def __init__(self, connector: aiohttp.TCPConnector, url: str, timeout: aiohttp.ClientTimeout, encodings: str):
+        loop = asyncio.get_running_loop()
+        # What the connector knows the place by; no body and no header of it is sent but its host.
+        self._place = aiohttp.ClientRequest("POST", URL(url, encoded=True), loop=loop)
+        self._connector = connector
+        self._url = url
+        self._timeout = timeout
+        host = self._place.headers["Host"]
+        self._first = f"{self._place.url.raw_path_qs} HTTP/1.1\r\nHost: {host}\r\nAccept-Encoding: {encodings}\r\n"
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """The whole answer. Raises botocore's exceptions; cancelled, it closes the connection.
+    async def send(self, method: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """The whole answer. A redirect is an answer like any other: whoever is named there is not to be told.
 
-        ``headers`` name the user agent and the body's type, or aiohttp's own go out.
+        Raises botocore's exceptions; cancelled, it closes the connection. ``headers`` must not name the host or the
+        length of the body.
         """
         try:
-            # A redirect would take the signed request, its token and the body to whoever is named there.
-            response = await self._session.request(
-                method, _parsed(url), data=body, headers=headers, allow_redirects=False
-            )
-            content = await response.read()  # closes the connection when it fails, else gives it back
-            if not response.closed:
-                response.close()  # a peer that wants to speak another protocol
-            answered = {name.decode().lower(): value.decode() for name, value in response.raw_headers}
+            request = self._head(method, headers, len(body)) + body
+            connection = await self._connected()
+            try:
+                message, content = await self._exchanged(connection, request)
+            except BaseException:
+                connection.close()  # an answer may be under way still, and must not be taken for that of another call
+                raise
+            connection.release()
+            answered = {name.decode().lower(): value.decode() for name, value in message.raw_headers}
         except Exception as error:
-            raise broken.as_botocore(error, url) from error
-        return Reply(url, response.status, answered, content)
+            raise broken.as_botocore(error, self._url) from error
+        return Reply(self._url, message.code, answered, content)
+
+    def _head(self, method: str, headers: Mapping[str, str], length: int) -> bytes:
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
+            raise ValueError("a header has a line break")
+        return f"{method} {self._first}{lines}Content-Length: {length}\r\n\r\n".encode()
+
+    async def _connected(self) -> Connection:
+        """A connection of the pool; a parked poll is told which, so that it can be given up by halves."""
+        try:
+            connection = await self._connector.connect(self._place, [], self._timeout)
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError(f"Connection timeout to host {self._url}") from error
+        if (line := current_line()) is not None:
+            line.connection = connection
+        return connection
+
+    async def _exchanged(self, connection: Connection, request: bytes) -> tuple[RawResponseMessage, bytes]:
+        protocol, transport = connection.protocol, connection.transport
+        if protocol is None or transport is None or transport.is_closing():
+            raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+        protocol.set_response_params(read_until_eof=True, read_timeout=self._timeout.sock_read)
+        transport.write(request)
+        protocol.start_timeout()
+        while True:
+            try:
+                message, payload = await protocol.read()
+            except HttpProcessingError as error:
+                asked, said, headers = self._place.request_info, error.message, error.headers
+                raise aiohttp.ClientResponseError(
+                    asked, (), status=error.code, message=said, headers=headers
+                ) from error
+            if message.code not in _INFORMATIONAL or message.code == _SWITCHING_PROTOCOLS:
+                return message, await payload.read()
 
 
 @asynccontextmanager
-async def open_sender(pool: Pool, context: ssl.SSLContext | None) -> AsyncIterator[Sender]:
-    """A sender until the block ends; ``context`` None is for endpoints without TLS."""
-    connector = _Connector(
+async def open_sender(pool: Pool, context: ssl.SSLContext | None, url: str) -> AsyncIterator[Sender]:
+    """A sender to ``url`` until the block ends; ``context`` None is for endpoints without TLS."""
+    connector = aiohttp.TCPConnector(
         limit=pool.connections,
         keepalive_timeout=pool.keepalive_timeout,
         ttl_dns_cache=pool.ttl_dns_cache,
@@ -72,27 +120,7 @@ async def open_sender(pool: Pool, context: ssl.SSLContext | None) -> AsyncIterat
         ssl=context or True,
     )
     # Compressing pays where a network is between; on one machine it only costs.
-    headers = {"Accept-Encoding": "identity" if context is None else "gzip"}
+    encodings = "identity" if context is None else "gzip"
     timeout = aiohttp.ClientTimeout(sock_connect=pool.connect_timeout_s, sock_read=pool.read_timeout_s)
-    async with aiohttp.ClientSession(
-        connector=connector,
-        timeout=timeout,
-        headers=headers,
-        cookie_jar=aiohttp.DummyCookieJar(),
-    ) as session:
-        yield Sender(session)
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Tells a parked poll which connection it got, so that it can be given up by halves."""
-
-    async def connect(self, *arguments: Any, **options: Any) -> aiohttp.connector.Connection:
-        connection = await super().connect(*arguments, **options)
-        if (line := current_line()) is not None:
-            line.connection = connection
-        return connection
-
-
-@lru_cache(maxsize=64)
-def _parsed(url: str) -> URL:
-    return URL(url, encoded=True)
+    async with connector:
+        yield Sender(connector, url, timeout, encodings)

@@ -50,8 +50,8 @@ async def accelerated(
         context = await asyncio.to_thread(context_for, url, ca_bundle)
         made = []
         for way in ways:
-            sender = await stack.enter_async_context(open_sender(way.pool, context))
             service, endpoint = way.client.meta.service_model, await endpoint_of(way.client)
+            sender = await stack.enter_async_context(open_sender(way.pool, context, endpoint.url))
             requests = Requests(service, endpoint, validates=way.validates)
             made.append(Calls(way.client, keys, requests, sender, now=now, more_headers=way.more_headers))
         yield made

@@ -1,0 +1,87 @@
+"""systemd hears what it asks for, and a process whose event loop stands still ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from elbflow_agent import supervision
+
+HANGING = """
+import asyncio, time
+from elbflow_agent import supervision
+
+async def main():
+    async with supervision.watched(0.3):
+        await asyncio.sleep(0.6)  # longer than it may stand still
+        print("alive", flush=True)
+        time.sleep(20)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Where systemd listens. A process that it does not watch has no variable of that."""
+    for name in ("WATCHDOG_USEC", "WATCHDOG_PID"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        yield listening
+
+
+def test_systemd_is_told(systemd: socket.socket) -> None:
+    supervision.ready()
+    assert systemd.recv(100) == b"READY=1"
+
+
+def test_systemd_is_told_in_the_abstract_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(f"\0elbflow-{os.getpid()}")
+        listening.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", f"@elbflow-{os.getpid()}")
+        supervision.notify("STATUS=x")
+        assert listening.recv(100) == b"STATUS=x"
+
+
+@pytest.mark.parametrize("where", ["", "/nowhere/at/all"])
+def test_a_systemd_that_is_not_there_does_no_harm(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", where)
+    supervision.ready()
+
+
+@pytest.mark.parametrize(("process", "hears"), [(None, True), (os.getpid(), True), (1, False)])
+async def test_signs_of_life_for_whom_systemd_watches(
+    process: int | None, hears: bool, systemd: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "30000")
+    if process is not None:
+        monkeypatch.setenv("WATCHDOG_PID", str(process))
+    async with supervision.watched(60.0):
+        await asyncio.sleep(0.1)
+    systemd.setblocking(False)
+    heard = []
+    while True:
+        try:
+            heard.append(systemd.recv(100))
+        except BlockingIOError:
+            break
+    assert set(heard) == ({b"WATCHDOG=1"} if hears else set())
+    assert (len(heard) > 1) == hears
+
+
+def test_a_process_that_hangs_ends_with_its_stacks() -> None:
+    ended = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=15)
+    assert (ended.returncode, ended.stdout) == (1, "alive\n")
+    assert "Timeout (0:00:00.3" in ended.stderr
+    assert 'File "<string>", line 9 in main' in ended.stderr
