@@ -60,7 +60,9 @@ def test_a_systemd_that_is_not_there_does_no_harm(where: str, monkeypatch: pytes
     supervision.ready()
 
 
-@pytest.mark.parametrize(("process", "hears"), [(None, True), (os.getpid(), True), (1, False)])
+@pytest.mark.parametrize(
+    ("process", "hears"), [(None, True), (os.getpid(), True), (1, False)], ids=["anyone", "itself", "another"]
+)
 async def test_signs_of_life_for_whom_systemd_watches(
     process: int | None, hears: bool, systemd: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
