@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import statistics
 import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import replace
@@ -22,8 +23,8 @@ from elbflow_agent.haproxy import apply, compare, master, model, old_workers, or
 MAINT = model.Admin.MAINT
 MakeApplier = Callable[..., apply.Applier]
 BACK_S = 1.0
-TRIES = 5
-"""Where others take turns a recovery takes longer; that one of so many is in time shows that none waits for a timer."""
+TIMES = 3
+"""Beside other tests one may take longer; that most are in time shows that none waits for a timer."""
 
 
 def differences(instruments: meters.Meters) -> dict[str, float]:
@@ -46,8 +47,8 @@ async def test_a_killed_haproxy_is_back_within_a_second_with_its_servers(
     base = replace(first, listeners=(replace(first.listeners[0], servers=(first.listeners[0].servers[0], out)),))
     await applier.converge(first, drain_s=0)
     await applier.converge(base, drain_s=0)
-    api, took_s = runtime.Runtime(where.admin_socket), [BACK_S]
-    while len(took_s) <= TRIES and min(took_s) >= BACK_S:
+    api, took_s = runtime.Runtime(where.admin_socket), list[float]()
+    for _ in range(TIMES):
         before = await api.observe()
         found = await master.Master(where, binary=binary, time=clock.SystemClock()).processes()
         with stopwatch.running() as watch:
@@ -58,7 +59,7 @@ async def test_a_killed_haproxy_is_back_within_a_second_with_its_servers(
         after = await api.observe()
         assert (after.servers, after.ports, after.tag) == (before.servers, before.ports, before.tag)
         assert after.pid != before.pid
-    assert min(took_s) < BACK_S, took_s
+    assert statistics.median(took_s) < BACK_S, took_s
 
 
 async def test_a_reload_does_not_prolong_the_drain_of_a_departed_server(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog.testing
 
 from elbflow_agent import supervision
 
@@ -54,10 +55,12 @@ def test_systemd_is_told_in_the_abstract_namespace(monkeypatch: pytest.MonkeyPat
         assert listening.recv(100) == b"STATUS=x"
 
 
-@pytest.mark.parametrize("where", ["", "/nowhere/at/all"])
-def test_a_systemd_that_is_not_there_does_no_harm(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("where", "said"), [("", []), ("/nowhere/at/all", ["systemd_not_notified"])])
+def test_a_systemd_that_is_not_there_does_no_harm(where: str, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", where)
-    supervision.ready()
+    with structlog.testing.capture_logs() as logs:
+        supervision.ready()
+    assert [line["event"] for line in logs] == said
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from elbflow import clock as clocks
+from elbflow import tasks
 from elbflow_engine import alarms, core, journal, looplag, meters, pages, purging, turns
 from elbflow_engine.refusals import Overloaded, Unavailable
 
@@ -179,7 +180,7 @@ class Driver:
         """Wait for a commit as its caller: a failed one is :class:`Unavailable`. Cancellation does not undo it."""
         try:
             if not durable.done():
-                await _over(durable)
+                await tasks.ended(durable)
             durable.result()
         except journal.CommitFailed as error:
             raise Unavailable(str(error)) from error
@@ -326,23 +327,6 @@ class Driver:
         if engine is self._engine and not self.recovering:
             await self.settled(self.commit(engine.purge(found)))
         return True
-
-
-def _over(durable: asyncio.Future[None]) -> asyncio.Future[None]:
-    """Resolves when ``durable`` is over, however that ended. Cancelled, it leaves ``durable`` alone.
-
-    :func:`asyncio.shield` for the one case there is, at half its cost: every change waits like this.
-    """
-    over: asyncio.Future[None] = durable.get_loop().create_future()
-
-    def tell(_: asyncio.Future[None]) -> None:
-        if not over.done():
-            over.set_result(None)
-        elif not durable.cancelled():
-            durable.exception()  # nobody will ask: that is no reason to log it
-
-    durable.add_done_callback(tell)
-    return over
 
 
 def _done() -> asyncio.Future[None]:

@@ -27,30 +27,12 @@ class TaskToken(NamedTuple):
     started_id: int
 
 
-class Seals:
-    """HMAC-SHA256 of many short messages under one key.
-
-    What :func:`hmac.digest` returns, at a third of its cost: that begins with the key each time (RFC 2104, section 4).
-    """
-
-    def __init__(self, key: bytes) -> None:
-        block = hashlib.sha256().block_size
-        padded = (key if len(key) <= block else hashlib.sha256(key).digest()).ljust(block, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded))
-
-    def of(self, message: bytes) -> bytes:
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(message)
-        outer.update(inner.digest())
-        return outer.digest()
-
-
 class Tokens:
     """Mints and reads tokens with one secret; the same secret reads them after a restart."""
 
     def __init__(self, secret: bytes) -> None:
-        self._seals = Seals(secret)
+        # Copied for each token: to begin with the secret anew would take half as long again.
+        self._sealing = hmac.new(secret, digestmod="sha256")
 
     def task(self, token: TaskToken) -> str:
         fields = (_VERSION, token.kind, token.execution_id, token.scheduled_id, token.started_id)
@@ -106,7 +88,9 @@ class Tokens:
         return payload
 
     def _mac(self, purpose: bytes, payload: bytes) -> bytes:
-        return self._seals.of(purpose + b"\0" + payload)[:_MAC_BYTES]
+        sealing = self._sealing.copy()
+        sealing.update(purpose + b"\0" + payload)
+        return sealing.digest()[:_MAC_BYTES]
 
 
 def run_id(entropy: bytes, counter: int) -> str:
