@@ -1,6 +1,6 @@
 /* A closed-loop HTTP client: keeps CONNECTIONS connections, sends the next request when the answer is there.
  *
- *   data_plane_load ADDRESS PORT tls|plain CONNECTIONS SECONDS new|kept
+ *   data_plane_load ADDRESS PORT tls|plain CONNECTIONS SECONDS new|kept PATH
  *
  * With "new" every request has a connection of its own. The last cookie that an answer set is sent. Prints one
  * line of JSON: requests, failures, seconds, quantiles of the latency in microseconds, CPU seconds of this process.
@@ -19,13 +19,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUFFER 8192
+#define BUFFER 32768
 #define LONGEST_US 2000000
 
 struct connection {
     int descriptor;
     SSL *tls;
     int used;
+    int wanted;
     double began;
     char cookie[256];
     char buffer[BUFFER];
@@ -34,6 +35,7 @@ struct connection {
 static struct sockaddr_in target;
 static SSL_CTX *context;
 static int poller, fresh;
+static const char *path;
 static long requests, failures;
 static unsigned counts[LONGEST_US + 1];
 
@@ -51,7 +53,7 @@ static void die(const char *what) {
 /* Connects and shakes hands; blocks, which "kept" does only at the start. 0 when refused. */
 static int open_connection(struct connection *each) {
     int yes = 1;
-    each->used = 0;
+    each->used = each->wanted = 0;
     each->tls = NULL;
     each->descriptor = socket(AF_INET, SOCK_STREAM, 0);
     if (each->descriptor < 0) die("socket");
@@ -82,8 +84,8 @@ static void close_connection(struct connection *each) {
 
 static void send_request(struct connection *each) {
     char text[1024];
-    int length = snprintf(text, sizeof text, "GET /a/page?of=the&bench HTTP/1.1\r\nHost: bench.example\r\n"
-                          "User-Agent: bench/1.0\r\nAccept: */*\r\n%s%s\r\n", each->cookie, fresh ? "Connection: close\r\n" : "");
+    int length = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: bench.example\r\n"
+                          "User-Agent: bench/1.0\r\nAccept: */*\r\n%s%s\r\n", path, each->cookie, fresh ? "Connection: close\r\n" : "");
     int sent = each->tls ? SSL_write(each->tls, text, length) : (int)write(each->descriptor, text, length);
     if (sent != length) die("send");
 }
@@ -97,6 +99,7 @@ static void begin(struct connection *each) {
     send_request(each);
 }
 
+/* The head of a whole answer ends with a zero, so nothing is looked for in its body. */
 static void remember_cookie(struct connection *each) {
     char *line = strcasestr(each->buffer, "\r\nset-cookie: ");
     if (!line) return;
@@ -107,9 +110,15 @@ static void remember_cookie(struct connection *each) {
 
 /* Whether the whole answer is there. */
 static int is_complete(struct connection *each) {
-    char *end = strstr(each->buffer, "\r\n\r\n"), *length = strcasestr(each->buffer, "\r\ncontent-length: ");
-    if (!end || !length || length > end) return 0;
-    return each->used >= end + 4 - each->buffer + atoi(length + strlen("\r\ncontent-length: "));
+    if (!each->wanted) {
+        char *end = strstr(each->buffer, "\r\n\r\n");
+        if (!end) return 0;
+        *end = 0;
+        char *length = strcasestr(each->buffer, "\r\ncontent-length: ");
+        if (!length) return 0;
+        each->wanted = (int)(end + 4 - each->buffer) + atoi(length + strlen("\r\ncontent-length: "));
+    }
+    return each->used >= each->wanted;
 }
 
 static void finish(struct connection *each, int good) {
@@ -119,7 +128,7 @@ static void finish(struct connection *each, int good) {
     failures += !good;
     if (good) counts[us > LONGEST_US ? LONGEST_US : us]++;
     if (good) remember_cookie(each);
-    each->used = 0;
+    each->used = each->wanted = 0;
     if (!good || fresh) {
         close_connection(each);
         begin(each);
@@ -158,7 +167,8 @@ static long quantile(double share) {
 }
 
 int main(int count, char **words) {
-    if (count != 7) return 2;
+    if (count != 8) return 2;
+    path = words[7];
     target.sin_family = AF_INET;
     target.sin_port = htons((unsigned short)atoi(words[2]));
     inet_pton(AF_INET, words[1], &target.sin_addr);

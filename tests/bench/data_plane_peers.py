@@ -23,6 +23,8 @@ from elbflow.contract import document
 LOAD = Path(__file__).with_name("data_plane_load.c")
 HTTP_PORT, HTTPS_PORT, BACKEND_PORT = 8080, 8443, 8000
 ARN = "arn:aws:iam::000000000001:server-certificate/bench"
+ANSWERS = SHORT, PAGE = 30, 10 * 1024
+"""Bytes: next to nothing, where what a request costs is all there is, and a small page."""
 START_S = 30.0
 _CORES = sorted(os.sched_getaffinity(0))
 PROXY_CORES, OTHER_CORES = set(_CORES[:1]), set(_CORES[-1:])
@@ -89,10 +91,13 @@ def family(pid: int) -> list[int]:
 
 @contextlib.contextmanager
 def backends(directory: Path, addresses: Sequence[str]) -> Iterator[None]:
-    """HAProxy itself as instances that answer at once."""
+    """HAProxy itself as instances that answer at once, with as many bytes as the path ends with, or few."""
     text = "global\n    nbthread 1\ndefaults\n    mode http\n    timeout client 60s\n    timeout http-request 60s\n"
     text += "frontend instances\n" + "".join(f"    bind {one}:{BACKEND_PORT}\n" for one in addresses)
-    text += '    http-request return status 200 content-type text/plain string "an answer of thirty bytes......"\n'
+    for count in reversed(ANSWERS):
+        (directory / f"answer-{count}").write_bytes(b"." * count)
+        answer = f"status 200 content-type text/plain file {directory}/answer-{count}"
+        text += f"    http-request return {answer}{'' if count == SHORT else f' if {{ path_end /{count} }}'}\n"
     with haproxy(directory, "instances", text, OTHER_CORES):
         yield
 
@@ -198,11 +203,21 @@ def vm(directory: Path, address: str) -> Iterator[Vm]:
             process.kill()
 
 
-def load(directory: Path, address: str, *, tls: bool, connections: int, seconds: float, kept: bool = True) -> Answer:
-    """One round of the client."""
+def load(
+    directory: Path,
+    address: str,
+    *,
+    tls: bool,
+    connections: int,
+    seconds: float,
+    kept: bool = True,
+    answer: int = SHORT,
+) -> Answer:
+    """One round of the client; each ``answer`` has so many bytes."""
     port, protocol = (HTTPS_PORT, "tls") if tls else (HTTP_PORT, "plain")
     command = [str(directory / "load"), address, str(port), protocol, str(connections), str(seconds)]
-    done = subprocess.run([*command, "kept" if kept else "new"], check=True, capture_output=True, timeout=seconds + 60)
+    command += ["kept" if kept else "new", f"/a/page/of/the/bench/{answer}"]
+    done = subprocess.run(command, check=True, capture_output=True, timeout=seconds + 60)
     return Answer(**orjson.loads(done.stdout))
 
 

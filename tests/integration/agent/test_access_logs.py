@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from tests.integration.agent.conftest import Backend, free_port, get, kill
 
-from elbflow import clock, objects
+from elbflow import clock, errors, objects
 from elbflow.contract import document
 from elbflow_agent import meters
 from elbflow_agent.accesslog import api as accesslog
@@ -177,6 +177,24 @@ async def served(address: str, port: int) -> None:
 def paths(lines: list[str]) -> list[str]:
     """Paths of the requests of a test, in order."""
     return [line.split('"')[1].split()[1].partition("/n/")[2] for line in lines if "/n/" in line]
+
+
+async def test_texts_of_any_length_are_logged_whole(vm: Vm, address: str, backends: list[Backend]) -> None:
+    port, line_lengths, agent_lengths = free_port(address), (1, 959, 960, 961, 1023, 1024, 13_000), (1, 511, 512, 7000)
+    sent = [("/n/" + "u" * (long - 4) + str(long % 10), "a" * 9) for long in line_lengths]
+    sent += [(f"/n/{'v' * long}", "b" * (long - 1) + "'") for long in agent_lengths]
+    sent += [("/n/" + "|}{w" * 400, "c{|# " * 400 + "c")]
+    vm.time.stand_before_the_end(5, 0.2)
+    vm.time.stand_still()
+    async with vm.running() as servo:
+        await servo.apply(wanted(port, backends[0]))
+        await served(address, port)
+        for path, agent in sent:
+            await get(address, port, path, f"User-Agent: {agent}\r\n")
+        vm.time.go_on()
+        lines = [line for line in await vm.store.until(len(sent) + 1) if "/n/" in line]
+    texts = [line.split(" ", 11)[11].rpartition(" - -")[0] for line in lines]
+    assert texts == [f'"GET http://test:{port}{path} HTTP/1.1" "{agent}"' for path, agent in sent]
 
 
 async def test_requests_become_lines_of_an_object_at_the_end_of_the_interval(
@@ -408,6 +426,38 @@ async def test_a_vm_that_is_removed_stores_what_it_has(vm: Vm, address: str, bac
         await servo.stop_data_plane(1.0)
         assert paths(await vm.store.until(2)) == ["0"]
     assert await asyncio.to_thread(os.listdir, vm.spool) == []
+
+
+@pytest.mark.parametrize(("within_s", "answers"), [(30.0, 1.0), (0.3, 0.0)])
+async def test_the_last_requests_of_a_vm_that_goes_are_logged_and_counted(
+    vm: Vm, address: str, backends: list[Backend], within_s: float, answers: float
+) -> None:
+    """One that ends by itself, and one that is ended: both are in the log, and have a connection that was counted."""
+    port = free_port(address)
+    vm.time.stand_before_the_end(60, 600.0)
+    async with vm.running() as servo:
+        await servo.apply(wanted(port, backends[0], access_log_interval_min=60))
+        await served(address, port)
+        before = await servo.metrics(0)
+        backends[0].delay_s, seen = 1.5, backends[0].requests
+        asked = asyncio.create_task(get(address, port, "/n/last"))
+        async with asyncio.timeout(5):
+            while backends[0].requests == seen:
+                await asyncio.sleep(0.01)
+        await servo.soft_stop()
+        with pytest.raises(ConnectionRefusedError):
+            await get(address, port)
+        with pytest.raises(errors.Retryable):
+            await servo.apply(wanted(port, backends[0], generation=2))
+        await servo.finish(within_s)
+        counted = dict((await servo.metrics(before.sequence)).counters)
+        assert counted["RequestCount"] == 1.0
+        assert counted.get("HTTPCode_Backend_2XX", 0.0) == answers
+        assert counted.get("LatencyCount", 0.0) == answers
+        await asyncio.gather(asked, return_exceptions=True)
+        async with asyncio.timeout(10):
+            while paths(vm.store.lines()) != ["last"]:
+                await asyncio.sleep(0.02)
 
 
 async def test_a_haproxy_that_was_started_without_the_pipe_is_not_made_to_write_into_something_else(

@@ -205,6 +205,31 @@ async def test_a_sticky_server_is_gone_soon_after_its_last_request(
     assert looks <= 3
 
 
+async def test_what_takes_long_to_look_at_is_looked_at_seldom_while_servers_drain(
+    applier: apply.Applier, address: str, backends: list[Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred thousand servers take a second: five looks a second would be all that the agent does."""
+    one, two, _ = backends
+    one.delay_s = 1.0
+    port = free_port(address)
+    await applier.converge(wanted(address, port, one), drain_s=0)
+    request = asyncio.create_task(get(address, port))
+    while not one.requests:
+        await asyncio.sleep(0.01)
+    await applier.converge(wanted(address, port, two), drain_s=60)
+    observe = runtime.Runtime.observe
+
+    async def observed(worker: runtime.Runtime) -> running.Running:
+        await asyncio.sleep(0.4)
+        return await observe(worker)
+
+    monkeypatch.setattr(runtime.Runtime, "observe", observed)
+    look_again_s = (await applier.converge(wanted(address, port, two), drain_s=60)).look_again_s
+    assert look_again_s is not None
+    assert look_again_s > 0.35
+    await request
+
+
 async def test_the_drain_deadline_ends_a_tcp_session(
     applier: apply.Applier, address: str, backends: list[Backend], where: place.Place
 ) -> None:

@@ -16,7 +16,7 @@ from tests.integration.agent.conftest import exchange, free_port, get
 from elbflow import clock
 from elbflow.contract import document
 from elbflow_agent import meters
-from elbflow_agent.haproxy import apply, model, place, queues, runtime, stats
+from elbflow_agent.haproxy import apply, model, place, queues, runtime, stats, table
 from elbflow_agent.servo import Servo, ServoOptions
 
 READY, MAINT = model.Admin.READY, model.Admin.MAINT
@@ -134,9 +134,9 @@ async def test_what_servers_have_no_room_for_waits_or_is_spilled(
         await asyncio.sleep(0.01)
     spilled = [reader for reader, _ in connections if reader.at_eof()]
     assert len(spilled) == 2
-    pid, table = await runtime.Runtime(where.admin_socket).statistics()
+    pid, shown = await runtime.Runtime(where.admin_socket).statistics()
     counters = stats.Counters()
-    counters.observe(pid, stats.parse(table))
+    counters.observe(pid, table.parse(shown))
     assert counters.totals["SpilloverCount"] == 4
     for _, writer in connections:
         writer.close()

@@ -38,14 +38,19 @@ def http(
 
 @dataclass
 class BytesServer:
-    """``answer`` is what the next request gets; ``heads`` and ``bodies`` are the requests' parts."""
+    """``answer`` is what the next request gets; ``heads`` and ``bodies`` are the requests' parts.
+
+    ``writers`` are those of all connections so far, to say what nobody asked for.
+    """
 
     url: str = ""
     answer: Wire = field(default_factory=lambda: http(200))
     heads: list[bytes] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.append(writer)
         try:
             while True:
                 head = await reader.readuntil(_END)

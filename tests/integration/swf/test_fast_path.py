@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import subprocess
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from elbflow_engine import embedded
 ACTIVITIES = swf.TaskList(swf.TaskKind.ACTIVITY, "domain", "list")
 TYPE = swf.TypeId("type", "1")
 ONCE = swf.RetryPlan(attempts=1)
+HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n"
 
 both_paths = pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "stock"])
 
@@ -108,6 +110,63 @@ async def test_a_line_break_in_a_header_sends_nothing(fast_path: bool, monkeypat
             with pytest.raises(swf.Ambiguous, match="line break" if fast_path else None):
                 await client.respond_activity_task_completed("t")
     assert server.heads == []
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[bytes_server.BytesServer]:
+    async with bytes_server.serving() as made:
+        yield made
+
+
+@pytest.fixture
+async def client(server: bytes_server.BytesServer) -> AsyncIterator[swf.Client]:
+    settings = swf.ClientSettings(endpoint_url=server.url, poll_read_timeout_s=0.1)
+    async with swf.Client.open(settings, retries=ONCE) as made:
+        yield made
+
+
+async def test_an_answer_that_nobody_asked_for_is_not_taken_for_that_of_the_next_call(
+    server: bytes_server.BytesServer, client: swf.Client
+) -> None:
+    """Proxies send one when a connection is idle for too long, and some close it later."""
+    server.answer = http(200, b'{"count": 1}')
+    assert await client.count_pending_tasks(ACTIVITIES) == 1
+    server.writers[0].write(http(200, b'{"count": 99}').data)
+    await asyncio.sleep(0.05)
+    server.answer = http(200, b'{"count": 2}')
+    assert [await client.count_pending_tasks(ACTIVITIES) for _ in range(2)] == [2, 2]
+    assert len(server.writers) == 2
+
+
+async def test_the_answer_to_a_call_that_was_given_up_is_not_taken_for_that_of_the_next_one(
+    server: bytes_server.BytesServer, client: swf.Client
+) -> None:
+    server.answer = bytes_server.Wire(b"", "hang")
+    given_up = asyncio.create_task(client.count_pending_tasks(ACTIVITIES))
+    async with asyncio.timeout(5):
+        while not server.bodies:
+            await asyncio.sleep(0.01)
+    given_up.cancel()
+    await asyncio.gather(given_up, return_exceptions=True)
+    server.writers[0].write(http(200, b'{"count": 99}').data)
+    server.answer = http(200, b'{"count": 2}')
+    assert await client.count_pending_tasks(ACTIVITIES) == 2
+
+
+async def test_an_informational_answer_is_none(server: bytes_server.BytesServer, client: swf.Client) -> None:
+    server.answer = bytes_server.Wire(HINTS + HINTS + http(200, b'{"count": 1}').data)
+    assert [await client.count_pending_tasks(ACTIVITIES) for _ in range(2)] == [1, 1]
+    assert len(server.writers) == 1
+
+
+async def test_a_poll_ends_when_nothing_follows_an_informational_answer(
+    server: bytes_server.BytesServer, client: swf.Client
+) -> None:
+    """aiohttp stops its clock with it, as with any answer that has no body: the poll waited for ever."""
+    server.answer = bytes_server.Wire(HINTS, "hang")
+    async with asyncio.timeout(5):
+        with pytest.raises(swf.Ambiguous, match="Read timeout"):
+            await client.poll_for_activity_task(ACTIVITIES, identity="me")
 
 
 async def test_the_setting_chooses_the_path(connect: Connect, responder: Responder) -> None:

@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elbflow_agent.haproxy import logs, stats
+from elbflow_agent.haproxy import logs, stats, table
 from elbflow_agent.servo import Ledger
 
 HEADER = "# pxname,svname,qcur,scur,stot,econ,wretr,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,hrsp_other,rtime,mode,"
@@ -31,7 +31,7 @@ def test_reports_that_arrive_add_up_to_what_was_served(steps: list[tuple[str, in
 
     def observe() -> None:
         line = f"be-80,i-1,0,0,{served_by_worker},0,0,{served_by_worker},0,0,0,0,0,http,"
-        counters.observe(worker, stats.parse(f"{HEADER}\n{line}\n"))
+        counters.observe(worker, table.parse(f"{HEADER}\n{line}\n"))
 
     for step, value in [*steps, ("take", 1)]:
         match step:
@@ -71,7 +71,7 @@ def test_sums_numbers_and_extremes_of_latencies_tell_of_the_same_answers(answers
         begun = sum(at <= look for _, at, _ in answers)
         flowing = sum(at <= look < at + later for _, at, later in answers)
         lines = (f"be-80,i-1,0,0,{begun},0,0,{begun},0,0,0,0,0,http,", f"be-80,BACKEND,0,{flowing},,,,,,,,,,http,")
-        counters.observe(1, stats.parse("\n".join((HEADER, *lines, ""))))
+        counters.observe(1, table.parse("\n".join((HEADER, *lines, ""))))
         ended = counters.ended()
         for latency_ms, at, later in answers:
             if at + later == look:

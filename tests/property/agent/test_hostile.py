@@ -39,7 +39,7 @@ FORMS = re.compile(
     |backend\ be-\d+\ from\ d-(http|tcp)
     |\ {4}bind\ 127\.0\.0\.1:\d+
     |\ {4}tcp-request\ connection\ reject\ if\ \{\ src\ 127\.0\.0\.1\ \}
-    |\ {4}http-request\ allow\ if(\ !\{\ capture\.req\.hdr\([0-5]\)\ -m\ found\ \})+
+    |\ {4}http-request\ allow\ if(\ !\{\ capture\.req\.hdr\([0-5]\)\ -m\ found\ \})+(FITS)?
     |\ {4}default_backend\ be-\d+
     |\ {4}balance\ (leastconn|roundrobin)
     |\ {4}cookie\ AWSELB\ insert\ indirect\ httponly(\ attr\ Max-Age=\d+)?\ dynamic(\ maxlife\ \d+s)?
@@ -47,7 +47,9 @@ FORMS = re.compile(
     |\ {4}http-after-response\ add-header\ Cache-Control\ 'no-cache="set-cookie"'\ if\ [^\n]*
     |\ {4}\#\ server\ options:\ (none|(SSL\ ?)?(send-proxy)?)
     |\ {4}server\ [A-Za-z0-9][A-Za-z0-9_-]{0,63}\ (\d+\.){3}\d+:\d+(\ SSL)?(\ send-proxy)?(\ disabled)?
-    """.replace("SSL", r"ssl\ verify\ none\ ssl-min-ver\ TLSv1\.0\ ciphers\ DEFAULT:@SECLEVEL=0"),
+    """.replace("SSL", r"ssl\ verify\ none\ ssl-min-ver\ TLSv1\.0\ ciphers\ DEFAULT:@SECLEVEL=0").replace(
+        "FITS", re.escape(f" {logs.fits(logs.Logging.FULL)}")
+    ),
     re.VERBOSE,
 )
 RULE_LINES = {

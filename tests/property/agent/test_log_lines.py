@@ -22,10 +22,16 @@ def _written(text: str, special: str) -> str:
     return "".join(f"#{ord(each):02X}" if each in special or not " " <= each <= "~" else each for each in text)
 
 
-@given(host=_TEXT, agent=_TEXT, target=_WORD, method=_WORD)
-def test_texts_of_clients_come_back_as_they_were(host: str, agent: str, target: str, method: str) -> None:
-    headers = f"{{||||||{_written(host, _IN_HEADERS)}|{_written(agent, _IN_HEADERS)}|}} {{3|}}"
-    first = f"{_written(method, _IN_FIRST_LINES)} {_written(target, _IN_FIRST_LINES)} HTTP/1.1"
+@given(host=_TEXT, agent=_TEXT, target=_WORD, method=_WORD, long=st.booleans())
+def test_texts_of_clients_come_back_as_they_were(host: str, agent: str, target: str, method: str, long: bool) -> None:
+    agents, first = _written(agent, _IN_HEADERS), f"{_written(method, _IN_FIRST_LINES)} "
+    if long:
+        texts = f"cut||{_written(f'{target} HTTP/1.1', _IN_HEADERS)}|{agents}"
+        first += "/cut"
+    else:
+        texts = f"{agents}|||"
+        first += f"{_written(target, _IN_FIRST_LINES)} HTTP/1.1"
+    headers = f"{{||||||{_written(host, _IN_HEADERS)}|{texts}}} {{3|}}"
     line = f"{_NUMBERS} {headers} {first}".encode("ascii")
     entry = logs.entry(line)
     assert isinstance(entry, logs.Http)
@@ -70,7 +76,11 @@ def _lines(draw: st.DrawFn) -> str:
         draw(st.sampled_from(("/", "", "*", "http://a/"))) + draw(_SOME).replace(" ", ""), _IN_FIRST_LINES
     )
     first = f"{method} {target} {draw(st.sampled_from(('HTTP/1.1', 'HTTP/1.0', 'HTTP/1')))}"
-    return f"{numbers}{handshake} {{||||1|{got}|{host}|{agent}|{got_head}}} {{{gave}|{gave_head}}} {first}"
+    long = draw(
+        st.sampled_from(("", "||", f"|{_written('/long HTTP/1.1', _IN_HEADERS)}|", "||an agent", "|/b HTTP/1.0|c"))
+    )
+    noted = f"||||1|{got}|{host}|{agent}|{got_head}{long}"
+    return f"{numbers}{handshake} {{{noted}}} {{{gave}|{gave_head}}} {first}"
 
 
 @given(
@@ -90,9 +100,15 @@ def test_the_short_way_leads_where_the_long_one_does(line: str, at: int, put: st
 
 
 def test_usual_lines_take_the_short_way() -> None:
-    plain = f"{_NUMBERS} {{|||||12|host:80|an agent/1.0 (x; y)|}} {{31|}} POST /a/b?c=d%20&e HTTP/1.1"
+    plain = f"{_NUMBERS} {{|||||12|host:80|an agent/1.0 (x; y)|||}} {{31|}} POST /a/b?c=d%20&e HTTP/1.1"
     tls = plain.replace("[H80 ", "[H443~ ").replace(" 80 90 ", " 80 90 7 ECDHE-RSA-AES128-SHA TLSv1.2 ")
-    for line in (plain, tls, plain.replace("|12|", "||").replace("an agent/1.0 (x; y)", "").replace("POST", "GET")):
+    of_an_earlier_build = plain.replace("|||}", "|}")
+    for line in (
+        plain,
+        tls,
+        of_an_earlier_build,
+        plain.replace("|12|", "||").replace("an agent/1.0 (x; y)", "").replace("POST", "GET"),
+    ):
         assert lines.common(line, "web") is not None
     for other in (" -1 200 ", " 1 304 ", " 1 101 "):
         assert lines.common(plain.replace(" 1 200 ", other), "web") is None

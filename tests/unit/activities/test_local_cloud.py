@@ -193,6 +193,20 @@ async def test_a_vm_that_no_group_knows_is_ended(world: World) -> None:
     assert len(world.host.vms) == 1
 
 
+async def test_a_vm_that_finishes_its_connections_is_left_alone(world: World) -> None:
+    """It was terminated, and is there until its last connection ends: no group knows it, and none gets it back."""
+    await world.env.cloud.ensure_scaling_group(plan(1))
+    async with host_client.HostClient.open(world.host.url, TOKEN) as client:
+        await client.launch("i-draining", zone="a", key=document.LoadBalancerKey("1", "web"))
+    world.host.vms["i-draining"]["state"] = "draining"
+    world.host.requests.clear()
+
+    await world.env.cloud.maintain_scaling_groups()
+
+    assert world.host.requests == [("GET", "/vms")]
+    assert "i-draining" in await world.env.cloud.existing_vms()
+
+
 async def test_nothing_is_replaced_while_the_host_does_not_answer(world: World) -> None:
     await world.env.cloud.ensure_scaling_group(plan())
     before = await record(world)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from elbflow_agent.haproxy import logs, stats
+from elbflow_agent.haproxy import logs, stats, table
 from elbflow_agent.servo import Ledger
 
 HEADER = (
@@ -15,8 +15,8 @@ def settle(counters: stats.Counters) -> None:
     counters.settle(counters.ended())
 
 
-def rows(*lines: str) -> list[stats.Row]:
-    return stats.parse("\n".join((HEADER, *lines, "")))
+def rows(*lines: str) -> list[table.Row]:
+    return table.parse("\n".join((HEADER, *lines, "")))
 
 
 def test_what_servers_answered_is_told_apart_from_what_haproxy_answered() -> None:
@@ -84,7 +84,7 @@ def test_a_server_that_was_removed_and_came_back_counts_from_zero() -> None:
 
 
 def test_sessions_include_what_is_queued() -> None:
-    found = stats.sessions(rows("be-80,i-1,2,3,0,0,0,5,0,0,0,0,0,0,http,", "be-80,BACKEND,9,9,,,,,,,,,,,http,"))
+    found = table.sessions(rows("be-80,i-1,2,3,0,0,0,5,0,0,0,0,0,0,http,", "be-80,BACKEND,9,9,,,,,,,,,,,http,"))
     assert found == {("be-80", "i-1"): 5}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -24,4 +25,13 @@ def test_a_program_that_does_not_run(tmp_path: Path) -> None:
     assert firewall.is_missing(state)
     state.write_text("on\n")
     os.utime(state, (1.0, 1.0))
+    assert firewall.is_missing(state)
+
+
+def test_a_program_that_does_not_run_since_the_clock_went_back(tmp_path: Path) -> None:
+    """What it wrote last counted as fresh until the clock was there again."""
+    state = tmp_path / "state"
+    state.write_text("on\n")
+    later = time.time() + 3600
+    os.utime(state, (later, later))
     assert firewall.is_missing(state)

@@ -47,16 +47,34 @@ def test_records_come_back_and_go_away(run_dir: Path, logs: list[dict[str, Any]]
     (run_dir / "i-3" / "vm.json").write_text('{"instance_id": "../x"}')
     assert records.load_all(run_dir) == [one, two]
     assert [event["event"] for event in logs] == ["vm_record_unreadable"]
-    records.forget(run_dir, "i-1")
-    records.forget(run_dir, "i-1")
+    records.forget(run_dir, one)
+    records.forget(run_dir, one)
     assert records.load_all(run_dir) == [two]
     assert (run_dir / "i-2" / "vm.json").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("instance_id", ["", "..", "../i-1", "i/1", "i 1", "i-1\n", "x" * 65])
-def test_ids_that_are_no_plain_names_have_no_directory(run_dir: Path, instance_id: str) -> None:
+@pytest.mark.parametrize("instance_id", ["", "..", "../i-1", "i/1", "i 1", "i-1\n", "x" * 65, "_1_i-1"])
+def test_ids_that_are_no_plain_names_have_no_record(instance_id: str) -> None:
     with pytest.raises(safe.Unrepresentable):
-        records.directory(run_dir, instance_id)
+        records.VmRecord(instance_id, "127.80.0.2", "a", "000000000001", "web")
+
+
+def test_vms_of_one_id_have_records_of_their_own(run_dir: Path) -> None:
+    ending = records.VmRecord("i-1", "127.80.0.2", "a", "000000000001", "web", ends_at=1234.5)
+    again = records.VmRecord("i-1", "127.80.0.2", "a", "000000000001", "web", again=1)
+    records.save(run_dir, ending)
+    records.save(run_dir, again)
+    assert sorted(records.load_all(run_dir), key=lambda each: each.again) == [ending, again]
+    records.forget(run_dir, ending)
+    assert records.load_all(run_dir) == [again]
+
+
+def test_records_of_earlier_builds_are_understood(run_dir: Path) -> None:
+    (run_dir / "i-1").mkdir()
+    (run_dir / "i-1" / "vm.json").write_text(
+        '{"instance_id":"i-1","address":"127.80.0.2","zone":"a","account":"000000000001","load_balancer":"web"}'
+    )
+    assert records.load_all(run_dir) == [records.VmRecord("i-1", "127.80.0.2", "a", "000000000001", "web")]
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,12 @@ def in_force(wanted: model.Model) -> running.Running:
     return running.Running(tag(wanted), 7, servers, wanted.ports)
 
 
+def changed(server: running.Situated, **fields: object) -> running.RunningServer:
+    """The server, otherwise."""
+    values = {"address": server.address, "port": server.port, "admin": server.admin, **fields}
+    return running.RunningServer(**values)  # type: ignore[arg-type]
+
+
 def kinds(actual: running.Running, wanted: model.Model, **options: object) -> list[str]:
     return [each.kind for each in compare.differences(actual, wanted, tag(wanted), **options)]  # type: ignore[arg-type]
 
@@ -54,9 +60,9 @@ def test_each_kind_of_difference_is_found() -> None:
     assert kinds(replace(actual, ports=frozenset({81})), wanted) == ["listener", "listener"]
     without = {name: server for name, server in actual.servers.items() if name != key}
     assert kinds(replace(actual, servers=without), wanted) == ["server"]
-    moved = {**actual.servers, key: replace(actual.servers[key], port=1)}
+    moved = {**actual.servers, key: changed(actual.servers[key], port=1)}
     assert kinds(replace(actual, servers=moved), wanted) == ["address"]
-    ill = {**actual.servers, key: replace(actual.servers[key], admin=MAINT)}
+    ill = {**actual.servers, key: changed(actual.servers[key], admin=MAINT)}
     assert kinds(replace(actual, servers=ill), wanted) == ["state"]
 
 
@@ -65,7 +71,7 @@ def test_each_kind_of_difference_is_found() -> None:
 )
 def test_only_a_server_that_leaves_may_still_be_there(admin: model.Admin, leaves: bool, expected: list[str]) -> None:
     actual, key = in_force(served(web(80, "i-1", "i-2"))), ("be-80", "i-2")
-    actual = replace(actual, servers={**actual.servers, key: replace(actual.servers[key], admin=admin)})
+    actual = replace(actual, servers={**actual.servers, key: changed(actual.servers[key], admin=admin)})
     assert kinds(actual, served(web(80, "i-1")), leaving={key} if leaves else ()) == expected
 
 

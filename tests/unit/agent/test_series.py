@@ -8,7 +8,7 @@ import prometheus_client
 
 from elbflow.contract import document
 from elbflow_agent import series
-from elbflow_agent.haproxy import logs, samples, stats
+from elbflow_agent.haproxy import logs, samples, stats, table
 from elbflow_agent.servo import Ledger
 
 WEB, SHOP = document.LoadBalancerKey("000000000001", "web"), document.LoadBalancerKey("000000000002", "shop")
@@ -93,11 +93,11 @@ def test_sampled_latencies_stand_for_all_requests() -> None:
     counters = stats.Counters()
     counters.samples.add(line(response_ms=8))
     rows = f"{HEADER}\nbe-80,i-1,0,0,4,0,4,0,500,0,http,\nbe-81,i-1,0,0,2,0,,,0,7,tcp,\n"  # nothing of port 81
-    counters.observe(1, stats.parse(rows))
+    counters.observe(1, table.parse(rows))
     counters.settle(counters.ended())
     assert counters.totals["Latency"] == 4 * 8 + 2 * 7, "without a sample HAProxy's own mean will do"
     counters.keep_workers(frozenset({1}))
-    counters.observe(1, stats.parse(rows.replace("0,0,4,0,4", "0,0,5,0,5")))
+    counters.observe(1, table.parse(rows.replace("0,0,4,0,4", "0,0,5,0,5")))
     counters.settle(counters.ended())
     assert counters.totals["Latency"] == 4 * 8 + 2 * 7 + 500
 
@@ -106,7 +106,7 @@ def test_queues_and_spillover() -> None:
     counters = stats.Counters()
     backend = "be-80,i-1,2,3,0,0,0,0,0,0,http,\nbe-80,BACKEND,4,9,0,6,0,0,0,0,http,"
     rows = f"{HEADER}\n{backend}\nfe-80,FRONTEND,,,0,6,0,6,,,http,\n"
-    counters.observe(1, stats.parse(rows))
+    counters.observe(1, table.parse(rows))
     counters.keep_workers(frozenset({1}))
     assert counters.queue == 6.0
     assert counters.totals["SpilloverCount"] == 6.0

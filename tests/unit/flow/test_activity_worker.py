@@ -546,3 +546,13 @@ async def test_one_table_serves_the_workers_of_many_owners(bench: Bench) -> None
         assert await binding.implementation(7) == f"{name} w 7"
     assert bench.activities.of(Owner("c")).find(swf.TypeId("work", "2")) is None
     assert bench.activities.of(Owner("c")).activities() == (work,)
+
+
+async def test_a_function_beside_methods_does_not_get_their_owner(bench: Bench) -> None:
+    async def function(number: int, word: str = "w") -> str:
+        return f"{word} {number}"
+
+    bench.bind(function)
+    binding = bench.activities.of(object()).find(swf.TypeId("work", "1"))
+    assert binding is not None
+    assert await binding.implementation(7) == "w 7"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -53,3 +55,16 @@ async def test_leaving_with_an_error_drains_too() -> None:
     with pytest.raises(RuntimeError, match="boom"):
         await spoiled()
     assert ended == ["done"]
+
+
+async def test_an_error_that_nobody_waits_for_any_more_is_no_defect() -> None:
+    told: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context))
+    work: asyncio.Future[None] = loop.create_future()
+    tasks.ended(work).cancel()
+    work.set_exception(RuntimeError("boom"))
+    await asyncio.sleep(0)
+    del work
+    gc.collect()
+    assert told == []

@@ -18,5 +18,5 @@ def is_missing(state: Path) -> bool:
         said, written_at = state.read_text(), state.stat().st_mtime
     except OSError:
         return True
-    # Empty is a file that is just being written.
-    return said.strip() not in ("on", "") or time.time() - written_at > _FRESH_S
+    # Empty is a file that is just being written. One from the future is from before the clock went back.
+    return said.strip() not in ("on", "") or abs(time.time() - written_at) > _FRESH_S

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from elbflow import service
 from elbflow.contract import settings as common
-from elbflow_agent import trust
+from elbflow_agent import capacity, trust
 from elbflow_agent.accesslog import api as accesslog
 from elbflow_agent.boot import BootSource
 from elbflow_agent.haproxy import model, place, safe
@@ -28,7 +28,7 @@ class AgentSettings(common.SwfSettings, common.AccessLogSettings, service.Servic
     agent_run_dir: Path = Field(description="Directory of the VMs' files and sockets; keep its path short")
     agent_redis_socket: Path = Field(description="Unix socket of the Redis between worker and servo")
     agent_haproxy: str = Field("haproxy", description="HAProxy's executable, 2.6 or later")
-    agent_max_connections: int = Field(4000, ge=100, description="Client connections per HAProxy")
+    agent_max_connections: int = Field(capacity.UNKNOWN, ge=100, description="Client connections per HAProxy")
     agent_low_ports: bool = Field(False, description="HAProxy may bind ports below 1024 even if the agent may not")
     agent_iam_endpoint: str | None = Field(
         None,
@@ -136,7 +136,9 @@ class HostSettings(AgentSettings):
         "agent_sts_endpoint gives; otherwise with the process's own credentials",
     )
     agent_delegation_days: int = Field(365, ge=1, le=3650, description="Days that a VM's delegation certificate lives")
-    agent_stop_soft_s: float = Field(5.0, ge=0, description="Seconds connections have when a VM is deleted")
+    agent_stop_soft_s: float = Field(
+        5.0, ge=0, description="Seconds connections have when a VM is deleted while draining is off"
+    )
 
     @model_validator(mode="after")
     def _can_assume(self) -> Self:
@@ -177,6 +179,11 @@ class VmSettings(AgentSettings):
     agent_account: str | None = Field(None, pattern=r"^[0-9]{12}$", description="Owner of the load balancer")
     agent_load_balancer: str | None = Field(None, description="Name of the load balancer; others are refused")
     swf_poll_connections: int = Field(8, ge=1, description="Long polls that may be parked at once")
+    agent_max_connections: int = Field(
+        default_factory=capacity.of_machine,
+        ge=100,
+        description="Client connections per HAProxy; when not given one per 128 KiB of the VM's memory",
+    )
 
     @field_validator("agent_more_addresses", mode="before")
     @classmethod

@@ -19,23 +19,32 @@ import structlog
 _log = structlog.get_logger(__name__)
 _PER_LIMIT = 3
 """Signs of life within the time after which a process counts as dead."""
+_PATIENCE_S = 2.0
 
 
-def notify(state: str) -> None:
-    """Tell systemd, as sd_notify(3) does; without systemd nothing happens, and a failure is only logged."""
+def notify(state: str, *, patience_s: float = 0.0) -> None:
+    """Tell systemd, as sd_notify(3) does; without systemd nothing happens, and a failure is only logged.
+
+    Its queue has room for a few words of all services; ``patience_s`` is how long this may block when it is full.
+    """
     path = os.environ.get("NOTIFY_SOCKET")
     if not path:
         return
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
-            sender.sendto(state.encode(), f"\0{path[1:]}" if path.startswith("@") else path)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.settimeout(patience_s)
+            sender.connect(f"\0{path[1:]}" if path.startswith("@") else path)  # else the kernel would not let it wait
+            sender.send(state.encode())
     except OSError as error:
         _log.warning("systemd_not_notified", state=state, reason=f"{type(error).__name__}: {error}")
 
 
 def ready() -> None:
-    """Tell systemd that the process does what it is for. That it stops it is not told: another one takes over then."""
-    notify("READY=1")
+    """Tell systemd that the process does what it is for. That it stops it is not told: another one takes over then.
+
+    This is said once, so it waits for its turn if it must.
+    """
+    notify("READY=1", patience_s=_PATIENCE_S)
 
 
 @contextlib.asynccontextmanager
@@ -49,7 +58,10 @@ async def watched(stall_s: float) -> AsyncIterator[None]:
 
     async def live() -> None:
         while True:
-            faulthandler.dump_traceback_later(stall_s, exit=True)
+            try:
+                faulthandler.dump_traceback_later(stall_s, exit=True)
+            except RuntimeError as error:  # no thread is to be had now
+                _log.error("stall_not_watched", reason=str(error))
             if asked_s is not None:
                 notify("WATCHDOG=1")
             await asyncio.sleep(pause_s)

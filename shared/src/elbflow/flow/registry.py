@@ -6,7 +6,7 @@ import copy
 import types
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Concatenate, Self, cast
+from typing import Any, Concatenate, Self
 
 from elbflow import swf
 from elbflow.flow.signatures import Activity, P, R
@@ -14,10 +14,11 @@ from elbflow.flow.signatures import Activity, P, R
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """An activity and the function that carries it out."""
+    """An activity and the function that carries it out; ``of_owner``: one that takes the owner first."""
 
     activity: Activity[..., Any]
     implementation: Callable[..., Awaitable[Any]]
+    of_owner: bool = False
 
 
 class ActivityRegistry:
@@ -28,7 +29,7 @@ class ActivityRegistry:
         self._owner: object | None = None
 
     def of(self, owner: object) -> Self:
-        """The same activities, bound by :meth:`bind_method`, for the worker of ``owner``.
+        """The same activities for the worker of ``owner``, whom those that :meth:`bind_method` bound take first.
 
         The table is shared, so that hundreds of workers in one process need not have one each.
         """
@@ -42,22 +43,20 @@ class ActivityRegistry:
         Several versions of one name may be bound. ValueError when this one is already; TypeError for an abstract
         activity without implementation.
         """
-        if activity.type in self._bindings:
-            raise ValueError(f"{activity.name} {activity.version} is bound already")
         if implementation is None and activity.abstract:
             raise TypeError(f"{activity.name} is abstract: bind it to the function that carries it out")
-        self._bindings[activity.type] = Binding(activity, implementation or activity.function)
+        self._add(Binding(activity, implementation or activity.function))
 
     def bind_method(
         self, activity: Activity[P, R], implementation: Callable[Concatenate[Any, P], Awaitable[R]]
     ) -> None:
         """As :meth:`bind`, with a function that takes the owner first, whom :meth:`of` tells."""
-        self.bind(activity, cast(Callable[P, Awaitable[R]], implementation))
+        self._add(Binding(activity, implementation, of_owner=True))
 
     def find(self, activity_type: swf.TypeId) -> Binding | None:
         """The binding of a type, or None."""
         found = self._bindings.get(activity_type)
-        if found is None or self._owner is None:
+        if found is None or self._owner is None or not found.of_owner:
             return found
         return Binding(found.activity, types.MethodType(found.implementation, self._owner))
 
@@ -74,3 +73,9 @@ class ActivityRegistry:
 
     def __len__(self) -> int:
         return len(self._bindings)
+
+    def _add(self, binding: Binding) -> None:
+        activity = binding.activity
+        if activity.type in self._bindings:
+            raise ValueError(f"{activity.name} {activity.version} is bound already")
+        self._bindings[activity.type] = binding

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import random
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,32 @@ async def test_a_conversion_that_is_killed_is_repeated_and_stored_once(
     assert parts.used_bytes == 0
 
 
+async def test_what_a_process_said_before_it_was_killed_does_not_count(
+    parts: spool.Spool, part: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(converter, "_COMMAND", ("/bin/sh", "-c", "echo 1 0 >&2; kill -9 $$", "-"))
+    with pytest.raises(converter.NotConverted, match="ended with -9"):
+        await converter.Converter(parts).converted(part, "web", urgent=False)
+
+
+async def test_on_a_full_disk_parts_become_objects_which_makes_room(
+    parts: spool.Spool, part: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their lines were written to that disk, so none of them was ever stored, and all that followed were dropped."""
+    genuine = os.statvfs(parts.directory)
+
+    def full(where: Path) -> os.statvfs_result:
+        return os.statvfs_result((*genuine[:4], 0, *genuine[5:]))
+
+    def refuse(**where: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "statvfs", full)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    assert await converter.Converter(parts).converted(part, "web", urgent=False) == lines.convert(RAW, "web")
+    await alone(parts, part)
+
+
 async def sleeper(part: Path) -> int:
     """Pid of the process that converts by sleeping."""
     told = part.with_name(f"{part.name}.pid")
@@ -111,6 +139,40 @@ async def test_who_stops_waiting_stops_the_process(
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     await alone(parts, part)
+
+
+async def test_large_parts_follow_one_another_and_an_urgent_one_nobody(
+    parts: spool.Spool, part: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(converter, "_COMMAND", SLEEPING)
+    others = [part.with_name(f"i-{number}.300-x.ready") for number in (2, 3)]
+    for other in others:
+        await asyncio.to_thread(other.write_bytes, await asyncio.to_thread(part.read_bytes))
+    converting = converter.Converter(parts)
+    tasks = [asyncio.create_task(converting.converted(part, "web", urgent=False))]
+    await sleeper(part)
+    tasks += [
+        asyncio.create_task(converting.converted(other, "web", urgent=urgent))
+        for other, urgent in zip(others, (False, True), strict=True)
+    ]
+    urgent = await sleeper(others[1])
+    assert os.getpriority(os.PRIO_PROCESS, urgent) == os.getpriority(os.PRIO_PROCESS, 0)
+    assert not await asyncio.to_thread(others[0].with_name(f"{others[0].name}.pid").exists)
+    tasks[0].cancel()
+    await sleeper(others[0])
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_who_leaves_gives_way_to_nobody(parts: spool.Spool, part: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(converter, "_COMMAND", SLEEPING)
+    converting = converter.Converter(parts)
+    converting.hurry()
+    task = asyncio.create_task(converting.converted(part, "web", urgent=False))
+    assert os.getpriority(os.PRIO_PROCESS, await sleeper(part)) == os.getpriority(os.PRIO_PROCESS, 0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.mark.parametrize("leaving", [False, True], ids=["full", "leaving"])

@@ -15,16 +15,23 @@ from elbflow import clock
 from elbflow_agent import meters
 from elbflow_agent.accesslog import api as accesslog
 from elbflow_agent.accesslog import pipe as pipes
+from elbflow_agent.accesslog import recorder
 from elbflow_agent.haproxy import logs
 
 TO = accesslog.Destination("000000000001", "web", "logs", "", 60)
-LINE = b'["H",0,7,200,"--",0,0,1.5,0,0,"c","1","s","2","fe-80",1,2,"-","-"] {} {} GET / HTTP/1.1\n'
+LINE = (
+    b'["H",0,7,200,"--",0,0,1700000000.123,0,0,"C0000201","99","0A000001","80","fe-80",80,90,"-","-",0,0] '
+    b"{|||||test||} {0|} GET / HTTP/1.1\n"
+)
 MANY = 5000
 
 
-class Nothing:
+class Store:
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+
     async def put(self, bucket: str, key: str, body: bytes) -> None:
-        raise AssertionError("nothing is to be stored")
+        self.bodies.append(body)
 
 
 class Bench:
@@ -33,6 +40,8 @@ class Bench:
     def __init__(self, directory: Path) -> None:
         self.spool = directory / "spool"
         self.measured = 0.0
+        self.told = 0
+        self.store = Store()
         where = directory / "pipe"
         for each in (where, logs.taken(where)):
             os.mkfifo(each)
@@ -41,16 +50,20 @@ class Bench:
         instruments, time = meters.Meters(), clock.SystemClock()
         parts = accesslog.Spool(self.spool, cap_bytes=1 << 30, region="home-1", rng=random.Random(1))
         parts.prepare(time.now())
-        shipper = accesslog.Shipper(parts, lambda to: Nothing(), instruments=instruments)
+        self.shipper = accesslog.Shipper(parts, lambda to: self.store, instruments=instruments)
         self.recorder = accesslog.Recorder(
             where,
             "i-1",
             "10.0.0.9",
-            accesslog.Shipping(parts, shipper),
+            accesslog.Shipping(parts, self.shipper),
             time=time,
             measure=self.measure,
             instruments=instruments,
+            troubled=self.tell,
         )
+
+    def tell(self) -> None:
+        self.told += 1
 
     def measure(self, line: logs.Short, weight: float) -> None:
         assert line.latency_ms == 7
@@ -99,3 +112,35 @@ async def test_who_stops_waiting_for_lines_does_not_stop_the_reading(bench: Benc
     waiting[0].cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
     assert await asyncio.to_thread(bench.lines) == MANY + 1
+
+
+async def test_who_leaves_publishes_what_is_in_the_pipe_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "_SHORT_STRIDE_S", 0.5)
+    await bench.recorder.start(TO)
+    os.write(bench.writer, LINE)
+    await bench.recorder.catch_up()
+    await asyncio.to_thread(bench.write)
+    await bench.recorder.leave(publish_s=30.0)
+    assert [body.count(b"\n") for body in bench.store.bodies] == [MANY + 1]
+
+
+async def test_who_has_left_does_not_hear_of_the_troubles_of_others(bench: Bench) -> None:
+    await bench.recorder.start(TO)
+    for _ in range(3):
+        bench.shipper.troubles.failed(TO, ValueError())
+    assert bench.told == 1
+    await bench.recorder.leave()
+    bench.shipper.troubles.stored(TO)
+    assert bench.told == 1
+
+
+async def test_a_recorder_that_cannot_begin_keeps_nothing_open_and_hears_of_nothing(bench: Bench) -> None:
+    """Whoever tries again makes another one; each left its pipes open, and was told of troubles for good."""
+    await asyncio.to_thread(bench.spool.rmdir)
+    held = await asyncio.to_thread(os.listdir, "/proc/self/fd")
+    with pytest.raises(FileNotFoundError):
+        await bench.recorder.start(TO)
+    assert len(await asyncio.to_thread(os.listdir, "/proc/self/fd")) == len(held)
+    for _ in range(3):
+        bench.shipper.troubles.failed(TO, ValueError())
+    assert bench.told == 0

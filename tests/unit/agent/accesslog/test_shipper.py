@@ -62,3 +62,20 @@ async def test_a_part_that_breaks_the_shipper_does_not_keep_the_others(
     outcomes = {name: instruments.access_log_objects.labels(name)._value.get() for name in ("stored", "failed")}
     assert outcomes == {"stored": 2.0, "failed": 1.0}
     assert instruments.access_log_lines.labels("stored")._value.get() == 2.0
+
+
+async def test_a_part_that_somebody_removed_takes_no_room_and_is_not_waited_for(tmp_path: Path) -> None:
+    """Its bytes counted until the agent ended, so that lines were dropped in a spool that had been emptied by hand."""
+    instruments, store = meters.Meters(), Store()
+    parts = spool.Spool(tmp_path / "spool", cap_bytes=1 << 20, region="home-1", rng=random.Random(1))
+    await asyncio.to_thread(parts.prepare, 0.0)
+    gone = await asyncio.to_thread(part, parts, "gone")
+    await asyncio.to_thread(gone.unlink)
+    ships = shipper.Shipper(parts, lambda to: store, instruments=instruments)
+    running = asyncio.create_task(ships.run())
+    ships.offer(gone)
+    assert await ships.settled(5.0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert (store.keys, parts.used_bytes) == ([], 0)
+    assert instruments.access_log_objects.labels("failed")._value.get() == 0.0

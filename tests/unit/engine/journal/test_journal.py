@@ -98,6 +98,14 @@ async def test_a_large_backlog_is_cut_into_groups(path: Path) -> None:
     assert len(contents.rows) == 1200
 
 
+async def test_a_backlog_in_memory_may_have_any_number_of_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each group was written inside the end of the one before, until the interpreter's stack was used up."""
+    monkeypatch.setattr(journal.journal, "MAX_GROUP", 1)
+    async with journal.Journal.open(journal.MEMORY) as book, asyncio.timeout(30):
+        await asyncio.gather(*(book.commit((core.Put("domain", str(number), b"1"),)) for number in range(1000)))
+        assert len((await Contents().read(book)).rows) == 1000
+
+
 async def test_a_barrier_waits_for_what_is_queued_and_is_free_otherwise(path: Path) -> None:
     commits = Commits()
     async with journal.Journal.open(path, commits) as book:

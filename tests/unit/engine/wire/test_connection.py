@@ -107,6 +107,22 @@ async def test_a_request_in_pieces_is_waited_for_until_it_is_whole(rig: Rig) -> 
     assert (len(rig.gate._heads), rig.gate.connections) == (0, 0)
 
 
+async def test_of_headers_with_one_name_the_first_counts_and_a_signature_covers_all(rig: Rig) -> None:
+    line, _ = rig.connect()
+    line.data_received(REQUEST.replace(b"Host: x", b"Host: x\r\nX-Some: 1\r\nx-some: 2") + b"{}")
+    await turns()
+    (request,) = rig.requests
+    assert request.header("x-some") == "1"
+    assert request.signed().headers == [("Host", "x"), ("X-Some", "1"), ("x-some", "2"), ("Content-Length", "2")]
+
+
+@pytest.mark.parametrize(("version", "told"), [(b"HTTP/1.1", b"HTTP/1.1 100 Continue\r\n\r\n"), (b"HTTP/1.0", b"")])
+async def test_only_clients_that_know_informational_answers_get_one(rig: Rig, version: bytes, told: bytes) -> None:
+    line, transport = rig.connect()
+    line.data_received(REQUEST.replace(b"HTTP/1.1", version).replace(b"Host: x", b"Host: x\r\nExpect: 100-continue"))
+    assert transport.written == told
+
+
 async def test_requests_in_a_row_are_answered_in_their_order(rig: Rig) -> None:
     line, transport = rig.connect()
     line.data_received((REQUEST + b"{}") * 3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -248,3 +249,30 @@ async def test_deadlines_fire_by_themselves_and_are_measured(rig: Rig) -> None:
     assert workflow_of(woken) == "w"
     assert rig.value("swfd_timer_lag_seconds_count") == 1
     assert rig.value("swfd_timer_lag_seconds_sum") < 0.2
+
+
+async def test_what_fires_together_is_with_the_journal_before_a_poll_gets_a_task_of_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decision task that the first timer brings starts in the same turn, behind the events of the second one."""
+    run_id = await rig.start("w")
+    task = await (await rig.park())
+    assert task.started is not None
+    assert isinstance(task.started.result, core.HistoryPage)
+    woken = await rig.park()
+    handed: list[int] = []
+    genuine = rig.book.commit
+
+    def commit(changes: Sequence[core.Change]) -> asyncio.Future[None]:
+        handed.extend(change.first_event_id for change in changes if isinstance(change, core.Append))
+        return genuine(changes)
+
+    monkeypatch.setattr(rig.book, "commit", commit)
+    timers = [{"timerId": name, "startToFireTimeout": "0"} for name in ("a", "b")]
+    decisions = [{"decisionType": "StartTimer", "startTimerDecisionAttributes": timer} for timer in timers]
+    token = task.started.result.head["taskToken"]
+    await rig.call("RespondDecisionTaskCompleted", taskToken=token, decisions=decisions)
+    assert workflow_of(await woken) == "w"
+    told = ["TimerFired", "DecisionTaskScheduled", "TimerFired", "DecisionTaskStarted"]
+    assert (await rig.kinds("w", run_id))[-4:] == told
+    assert handed == sorted(handed)

@@ -24,6 +24,7 @@ _PHASES = {
     "pending": base.VmPhase.PENDING,
     "starting": base.VmPhase.PENDING,
     "running": base.VmPhase.IN_SERVICE,
+    "draining": base.VmPhase.TERMINATING,
     "stopping": base.VmPhase.TERMINATING,
     "terminating": base.VmPhase.TERMINATING,
 }
@@ -95,7 +96,8 @@ class LocalScalingGroups:
                 await self._change(name, lambda record: record.repaired(running, failed, self._new_id))
         await _all(self._settle(name) for name, record in (await self._records()).items() if record.is_open)
         known = {one for record in records.values() for one in (*record.members, *record.doomed)}
-        for stray in running.keys() - known:
+        # One that drains was terminated, and ends with its last connection.
+        for stray in {one for one, vm in running.items() if vm.state != "draining"} - known:
             log.warning("stray_vm_terminated", instance_id=stray)
             await self._host.terminate(stray)
 

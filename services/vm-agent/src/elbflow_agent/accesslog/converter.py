@@ -20,6 +20,8 @@ _TINY_BYTES = 64 * 1024
 _COMMAND = (sys.executable, "-P", "-m", "elbflow_agent.accesslog.conversion")
 _LOOK_S = 1.0
 _SHOWN = 400
+_MOST_TEXT = 2
+"""AWS's lines are hardly ever more than so many times as long as HAProxy's. If they are, another attempt follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +67,17 @@ class Converter:
             self._spool.count(text, size)  # about what it becomes
             try:
                 for manner in (_HASTY,) if urgent or self._presses() else (_PATIENT, _HASTY):
-                    found = await self._in_process(path, name, manner)
+                    found = await self._in_process(path, size, name, manner)
                     if found is not None:
                         return found
                 raise NotConverted(f"{path.name}: not within {_HASTY.timeout_s:g} s")
             finally:
                 self._spool.count(text, 0)
 
-    async def _in_process(self, path: Path, name: str, manner: _Manner) -> lines.Converted | None:
+    async def _in_process(self, path: Path, size: int, name: str, manner: _Manner) -> lines.Converted | None:
         """None when it took too long."""
-        where = self._spool.directory
         # Both files have no name: whatever happens to us, they are gone with us.
-        with tempfile.TemporaryFile(dir=where) as body, tempfile.TemporaryFile(dir=where) as told:
+        with await asyncio.to_thread(_room, path.parent, size) as body, _memory() as told:
             running = commands.run(
                 (*_COMMAND, str(path), name, str(os.getpid())),
                 output=body.fileno(),
@@ -106,6 +107,17 @@ class Converter:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+def _room(where: Path, size: int) -> IO[bytes]:
+    """A file in ``where`` for what ``size`` bytes become, in memory when the disk is full: that storing makes room."""
+    disk = os.statvfs(where)
+    has_room = disk.f_bavail * disk.f_frsize > _MOST_TEXT * size
+    return tempfile.TemporaryFile(dir=where) if has_room else _memory()
+
+
+def _memory() -> IO[bytes]:
+    return open(os.memfd_create("access-log"), "w+b")
 
 
 def _convert(path: Path, name: str) -> lines.Converted:

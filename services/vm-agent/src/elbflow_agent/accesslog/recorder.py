@@ -76,14 +76,21 @@ class Recorder:
         self._catching_up: tuple[asyncio.Task[None], ...] = ()
 
     async def start(self, destination: Destination | None) -> None:
-        """Begin to read. A part that an earlier process left is continued if it is for ``destination``."""
+        """Begin to read. A part that an earlier process left is continued if it is for ``destination``.
+
+        Raises OSError; then nothing has begun, and there is nothing to leave.
+        """
         self._destination = self._wanted = destination
+        try:
+            self._pipe = await asyncio.to_thread(Pipe, self._where)
+            await self._resume(destination)
+            if destination is not None:
+                self._pipe.enlarge()
+        except BaseException:
+            await self._let_go()
+            raise
         if self._shipping is not None:
             self._shipping.shipper.troubles.subscribe(self._tell)
-        self._pipe = await asyncio.to_thread(Pipe, self._where)
-        await self._resume(destination)
-        if destination is not None:
-            self._pipe.enlarge()
         self._task = asyncio.create_task(self._run(self._pipe), name="access-log-recorder")
 
     @property
@@ -123,8 +130,7 @@ class Recorder:
         await self._stop()
         if publish_s > 0:
             await self._publish(publish_s)
-        if self._journal is not None:
-            await asyncio.to_thread(self._journal.leave)
+        await self._let_go()
 
     async def count_drops(self, counted: drops.Drops) -> None:
         """Note the lines that HAProxy could not write since the last look."""
@@ -168,6 +174,12 @@ class Recorder:
             await asyncio.wait(self._catching_up, timeout=_LONGEST_WAIT_S)
         if not keep_pipe:
             self._close_pipe()
+
+    async def _let_go(self) -> None:
+        """Close the pipe, and the part, which stays open for the next process."""
+        self._close_pipe()
+        if self._journal is not None:
+            await asyncio.to_thread(self._journal.leave)
 
     def _close_pipe(self) -> None:
         found, self._pipe = self._pipe, None

@@ -63,7 +63,11 @@ class Shipper:
 
         One that is not ``urgent`` may wait for all other work of this machine. Raises :class:`errors.Retryable`.
         """
-        header = await asyncio.to_thread(spool.read_header, path)
+        try:
+            header = await asyncio.to_thread(spool.read_header, path)
+        except FileNotFoundError:
+            _log.error("access_log_part_gone", file=path.name)
+            return None
         if header is None:
             _log.error("access_log_part_unreadable", file=path.name)
             return None

@@ -21,6 +21,7 @@ from elbflow_agent.haproxy import (
     beside,
     compare,
     diff,
+    farewells,
     keys,
     last_figures,
     master,
@@ -35,7 +36,9 @@ from elbflow_agent.haproxy import (
     running,
     runtime,
     stats,
+    steps,
     structure,
+    table,
 )
 
 _log = structlog.get_logger(__name__)
@@ -95,6 +98,7 @@ class Applier:
         self._proven: proven.Proven | None = None
         self._deadlines: dict[running.ServerKey, float] = {}
         self._last_worker: int | None = None
+        self._is_ending = False
         self._alone: int | None = None  # the worker that is known to have no old ones beside it
         self.keep_counts: Callable[[], Awaitable[None]] = _kept
         """Called when what was counted can soon be found nowhere else; must not raise, nor call this object."""
@@ -110,13 +114,22 @@ class Applier:
         next call mends.
         """
         async with self._turn:
-            known, self._proven = self._known(wanted), None
-            if known is not None:
-                try:
-                    return await self._pass(known.processes, known.running, wanted, drain_s, old_worker_s, known=True)
-                except errors.Retryable as surprise:
-                    _log.info("haproxy_looked_at_again", reason=str(surprise))
-            return await self._pass(*await self._observe(), wanted, drain_s, old_worker_s)
+            began = self._clock.monotonic()
+            reached = await self._reach(wanted, drain_s, old_worker_s)
+            if not self._deadlines or reached.restructured:
+                return reached
+            # A hundred thousand servers take a second to look at, and shall not take all of our time.
+            return replace(reached, look_again_s=max(_DRAIN_LOOK_S, self._clock.monotonic() - began))
+
+    async def _reach(self, wanted: model.Model, drain_s: float, old_worker_s: float | None) -> Convergence:
+        known, self._proven = self._known(wanted), None
+        if known is not None:
+            try:
+                told = await steps.in_turns(known.telling())
+                return await self._pass(known.processes, told, wanted, drain_s, old_worker_s, known=True)
+            except errors.Retryable as surprise:
+                _log.info("haproxy_looked_at_again", reason=str(surprise))
+        return await self._pass(*await self._observe(), wanted, drain_s, old_worker_s)
 
     def _known(self, wanted: model.Model) -> proven.Proven | None:
         """What HAProxy is, where a change to ``wanted`` may begin from that without a look."""
@@ -159,8 +172,8 @@ class Applier:
         self._last_worker = actual.pid
         old_worker_s = self._limits.hard_stop_s if old_worker_s is None else old_worker_s
         overdue_s = await self._old_workers.look(found, max(old_worker_s, wanted.idle_timeout_s))
-        changes = diff.membership(actual, bindable)
-        ends = self._benched.look(actual, bindable, drain_s, is_new=restructured)
+        changes = await steps.in_turns(diff.finding_membership(actual, bindable))
+        ends = await steps.in_turns(self._benched.looking(actual, bindable, drain_s, is_new=restructured))
         after = await self._execute_and_look((*changes, *ends)) if changes else None
         if ends and not changes:
             await self._execute(ends)
@@ -199,12 +212,27 @@ class Applier:
     async def sample(self) -> bool:
         """Take the counters of all workers, also of those that drain; whether any of those is left."""
         async with self._turn:
-            return await self._count()
+            return await (self._count_ending() if self._is_ending else self._count())
 
     async def master_pid(self) -> int | None:
         """Pid of the serving master, or None."""
         found = await self._master.found()
         return found.master if found is not None else None
+
+    async def soft_stop(self) -> int | None:
+        """Have HAProxy accept nothing more and end with its last connection; pid of its master, None without one.
+
+        For good: from now on there is only to :meth:`sample`, to :meth:`end_sessions` and to :meth:`stop`.
+        """
+        async with self._turn:
+            self._is_ending = True
+            async with self._figures.held():
+                return await self._master.soft_stop()
+
+    async def end_sessions(self) -> int:
+        """End what a HAProxy that was told to stop serves yet; how many sessions there were."""
+        async with self._turn:
+            return await farewells.end_sessions(self._master)
 
     async def stop(self, *, soft_s: float) -> None:
         """Stop HAProxy, letting connections finish for at most ``soft_s`` seconds."""
@@ -242,8 +270,8 @@ class Applier:
         if not diff.needs_reload(actual, self._structure.tag(wanted)) and not self._rotation.is_stuck:
             await self._structure.write(wanted)
             return False
-        worker, table = await self._runtime.statistics()
-        await self._take(worker, table, found.old_workers)
+        worker, shown = await self._runtime.statistics()
+        await self._take(worker, shown, found.old_workers)
         self._alone = None
         self._old_workers.left(actual.pid, self._leaving(actual, wanted, drain_s))
         async with self._figures.held():
@@ -272,11 +300,9 @@ class Applier:
         if not keys:
             return False
         farewell = diff.farewell(actual, wanted, keys)
-        worker, table = await self._runtime.carry_out_and_count(*map(orders.of, farewell))
+        worker, shown = await self._runtime.carry_out_and_count(*await steps.in_turns(orders.making(farewell)))
         self._note(farewell)
-        rows = stats.parse(table)
-        self.counters.observe(worker, rows)
-        sessions = stats.sessions(rows)
+        sessions = table.sessions(await self._counted(worker, shown))
         departures = [diff.Departure(key, self._deadlines[key], sessions.get(key, 0)) for key in keys]
         return await self._remove(actual.pid, departures) or bool(farewell)
 
@@ -314,7 +340,8 @@ class Applier:
         actual = await self._runtime.observe() if after is None else after
         if actual.pid != pid:
             raise compare.Disagreement(f"worker {actual.pid} serves instead of {pid}")
-        found = compare.differences(actual, wanted, self._structure.tag(wanted), leaving=self._deadlines)
+        tag = self._structure.tag(wanted)
+        found = await steps.in_turns(compare.finding_differences(actual, wanted, tag, self._deadlines))
         found = (*found, *await self._rotation.differences(wanted), *await self._beside.differences(wanted))
         if not found:
             return
@@ -326,38 +353,60 @@ class Applier:
         raise compare.Disagreement(told)
 
     async def _count(self) -> bool:
-        worker, table = await self._runtime.statistics()
+        worker, shown = await self._runtime.statistics()
         old_workers: tuple[int, ...] = ()
         if worker != self._alone:
             old_workers = (await self._master.processes()).old_workers
             self._alone = None if old_workers else worker
         self._old_workers.seen(old_workers)
-        return await self._take(worker, table, old_workers)
+        return await self._take(worker, shown, old_workers)
 
-    async def _take(self, worker: int, table: str, old_workers: tuple[int, ...]) -> bool:
+    async def _count_ending(self) -> bool:
+        """A worker that stops answers as one that was replaced, to its master alone."""
+        left: tuple[int, ...] = ()
+        with contextlib.suppress(runtime.Unreachable):  # it has ended
+            left = farewells.workers(await self._master.processes())
+        await self._take_from(left)
+        await self._taken(left)
+        return bool(left)
+
+    async def _take(self, worker: int, shown: str, old_workers: tuple[int, ...]) -> bool:
+        await self._take_from(old_workers)
+        await self._counted(worker, shown)
+        await self._taken((*old_workers, worker))
+        return bool(old_workers)
+
+    async def _take_from(self, old_workers: tuple[int, ...]) -> None:
         for pid in old_workers:
             try:
                 last = await self._figures.of(pid) or await self._master.old_worker_statistics(pid)
             except runtime.Unreachable:
                 continue  # it ended between the list and the question
-            self.counters.observe(pid, stats.parse(last))
+            await self._counted(pid, last)
         self._figures.keep(old_workers)
-        self.counters.observe(worker, stats.parse(table))
-        self.counters.keep_workers(frozenset({*old_workers, worker}))
+
+    async def _taken(self, workers: tuple[int, ...]) -> None:
+        """All of ``workers`` were counted, and there are no others."""
+        self.counters.keep_workers(frozenset(workers))
         if self._figures.finished:
             await self.keep_counts()
             self._figures.let_go()
-        return bool(old_workers)
+
+    async def _counted(self, worker: int, shown: str) -> list[table.Row]:
+        """Add what ``worker`` shows that it counted; the rows."""
+        rows = await steps.in_turns(table.parsing(shown))
+        await steps.in_turns(self.counters.observing(worker, rows))
+        return rows
 
     async def _execute(self, given: Iterable[diff.Change]) -> None:
         """Carry out the changes in order."""
         changes = list(given)
-        await self._runtime.carry_out(*map(orders.of, changes))
+        await self._runtime.carry_out(*await steps.in_turns(orders.making(changes)))
         self._note(changes)
 
     async def _execute_and_look(self, changes: Sequence[diff.Change]) -> running.Running:
         """Carry out the changes in order; what HAProxy serves then."""
-        found = await self._runtime.carry_out_and_observe(*map(orders.of, changes))
+        found = await self._runtime.carry_out_and_observe(*await steps.in_turns(orders.making(changes)))
         self._note(changes)
         return found
 

@@ -6,7 +6,7 @@ New requests stay away from such a server from the first moment; this is about t
 from __future__ import annotations
 
 from elbflow import clock
-from elbflow_agent.haproxy import diff, model, running
+from elbflow_agent.haproxy import diff, model, running, steps
 
 
 class Benched:
@@ -24,19 +24,29 @@ class Benched:
 
         The servers of a worker that another agent left may have been out of service for long: it is not known.
         """
-        now = self._clock.monotonic()
+        return steps.at_once(self.looking(actual, wanted, drain_s, is_new=is_new))
+
+    def looking(
+        self, actual: running.Running, wanted: model.Model, drain_s: float, *, is_new: bool
+    ) -> steps.Steps[tuple[diff.Change, ...]]:
+        """:meth:`look` in steps; nothing is noted before the last one."""
+        now, ready = self._clock.monotonic(), model.Admin.READY
         is_adopted = actual.pid != self._pid and not is_new
+        before = {} if is_new else self._deadlines
+        kept: dict[running.ServerKey, float] = {}
+        for listener in wanted.listeners:
+            backend = listener.backend
+            for server in listener.servers:
+                if server.admin is ready:
+                    continue
+                key = (backend, server.name)
+                deadline, found = before.get(key), actual.servers.get(key)
+                if deadline is None and found is not None and (is_adopted or found.admin is ready):
+                    deadline = now + drain_s
+                if deadline is not None:
+                    kept[key] = deadline
+            yield len(listener.servers)
         self._pid = actual.pid
-        out = {
-            (listener.backend, server.name)
-            for listener in wanted.listeners
-            for server in listener.servers
-            if server.admin is not model.Admin.READY
-        }
-        kept = {} if is_new else {key: deadline for key, deadline in self._deadlines.items() if key in out}
-        for key in out & actual.servers.keys():
-            if is_adopted or actual.servers[key].admin is model.Admin.READY:
-                kept.setdefault(key, now + drain_s)
         due = sorted(key for key, deadline in kept.items() if now >= deadline)
         self._deadlines = {key: deadline for key, deadline in kept.items() if now < deadline}
         return tuple(diff.ShutdownSessions(key) for key in due)

@@ -6,6 +6,7 @@ the worker that serves and for any that comes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
@@ -27,13 +28,13 @@ class Beside:
 
     async def write(self, wanted: model.Model) -> None:
         """Bring the files up to date; each is replaced as a whole."""
-        for path, text in self._texts(wanted).items():
+        for path, text in self._texts(wanted):
             await files.update(path, text.encode())
         await self._identify(wanted)
 
     async def provide(self, wanted: model.Model) -> None:
         """Make those that are missing, for a look at a configuration that may never come into force."""
-        for path, text in self._texts(wanted).items():
+        for path, text in self._texts(wanted):
             if await files.read(path) is None:
                 await files.replace(path, text.encode())
         await self._identify(wanted)
@@ -102,12 +103,12 @@ class Beside:
         """Content of a trust file. An empty one would be refused, so nobody is trusted in any case."""
         return nobody.CERTIFICATE + "".join(anchor.pem for anchor in wanted.anchors[port])
 
-    def _texts(self, wanted: model.Model) -> dict[Path, str]:
-        texts = {self._where.trust_file(port): self._trusted(wanted, port) for port in wanted.anchors}
-        if wanted.routes or _has_routes(wanted):
-            routes = sorted(wanted.routes.items())
-            texts[self._where.routes] = "".join(f"{value} {name}\n" for value, name in routes)
-        return texts
+    def _texts(self, wanted: model.Model) -> Iterator[tuple[Path, str]]:
+        """One after another: each may be of a megabyte."""
+        for port in wanted.anchors:
+            yield self._where.trust_file(port), self._trusted(wanted, port)
+        if _has_routes(wanted):
+            yield self._where.routes, "".join(f"{value} {name}\n" for value, name in sorted(wanted.routes.items()))
 
     async def _identify(self, wanted: model.Model) -> None:
         if wanted.anchors and await files.read(self._where.identity) is None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from elbflow import errors
-from elbflow_agent.haproxy import diff, model, running
+from elbflow_agent.haproxy import diff, model, running, steps
 
 
 class Disagreement(errors.Retryable):
@@ -28,10 +28,18 @@ def differences(
     actual: running.Running, wanted: model.Model, wanted_tag: str, *, leaving: Collection[running.ServerKey] = ()
 ) -> tuple[Difference, ...]:
     """All of them; ``leaving`` are servers that may still be there but must take no new traffic."""
+    return steps.at_once(finding_differences(actual, wanted, wanted_tag, leaving))
+
+
+def finding_differences(
+    actual: running.Running, wanted: model.Model, wanted_tag: str, leaving: Collection[running.ServerKey]
+) -> steps.Steps[tuple[Difference, ...]]:
+    """:func:`differences` in steps."""
     found = [*_structure(actual, wanted, wanted_tag)]
     for listener in wanted.listeners:
-        for server in listener.servers:
-            found += _server(actual, (listener.backend, server.name), server)
+        for server, instead in diff.strays(actual.servers, listener):
+            found += _server(instead, _name((listener.backend, server.name)), server)
+        yield len(listener.servers)
     for key in diff.departed(actual, wanted):
         if key not in leaving:
             found.append(Difference("server", f"{_name(key)} is there and should not be"))
@@ -49,16 +57,15 @@ def _structure(actual: running.Running, wanted: model.Model, wanted_tag: str) ->
         )
 
 
-def _server(actual: running.Running, key: running.ServerKey, wanted: model.Server) -> Iterator[Difference]:
-    found = actual.servers.get(key)
+def _server(found: running.Situated | None, name: str, wanted: model.Server) -> Iterator[Difference]:
     if found is None:
-        yield Difference("server", f"{_name(key)} is missing")
+        yield Difference("server", f"{name} is missing")
         return
     if (found.address, found.port) != (wanted.address, wanted.port):
         there, should = f"{found.address}:{found.port}", f"{wanted.address}:{wanted.port}"
-        yield Difference("address", f"{_name(key)} is at {there} instead of {should}")
+        yield Difference("address", f"{name} is at {there} instead of {should}")
     if found.admin is not wanted.admin:
-        yield Difference("state", f"{_name(key)} is {found.admin} instead of {wanted.admin}")
+        yield Difference("state", f"{name} is {found.admin} instead of {wanted.admin}")
 
 
 def _name(key: running.ServerKey) -> str:

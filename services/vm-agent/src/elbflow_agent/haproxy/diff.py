@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from elbflow_agent.haproxy import model, running
+from elbflow_agent.haproxy import model, running, steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,39 @@ def needs_reload(actual: running.Running, wanted_tag: str) -> bool:
 
 def membership(actual: running.Running, wanted: model.Model) -> tuple[Change, ...]:
     """Commands that make every wanted server exist with its address and state. Departed servers are not touched."""
-    return tuple(change for listener in wanted.listeners for change in _listener(actual.servers, listener))
+    return steps.at_once(finding_membership(actual, wanted))
+
+
+def finding_membership(actual: running.Running, wanted: model.Model) -> steps.Steps[tuple[Change, ...]]:
+    """:func:`membership` in steps."""
+    changes: list[Change] = []
+    for listener in wanted.listeners:
+        changes += _listener(actual.servers, listener)
+        yield len(listener.servers)
+    return tuple(changes)
 
 
 def departed(actual: running.Running, wanted: model.Model) -> tuple[running.ServerKey, ...]:
     """Servers that run but are wanted no more."""
-    kept = {(listener.backend, server.name) for listener in wanted.listeners for server in listener.servers}
-    return tuple(sorted(key for key in actual.servers if key not in kept))
+    kept = {listener.backend: {server.name for server in listener.servers} for listener in wanted.listeners}
+    nothing = frozenset[str]()
+    return tuple(sorted(key for key in actual.servers if key[1] not in kept.get(key[0], nothing)))
+
+
+def strays(
+    servers: Mapping[running.ServerKey, running.Situated], listener: model.Listener
+) -> Iterator[tuple[model.Server, running.Situated | None]]:
+    """Servers of the listener that are not as they should be, each with what there is instead."""
+    backend = listener.backend
+    for server in listener.servers:
+        found = servers.get((backend, server.name))
+        if found is not server and (
+            found is None
+            or found.admin is not server.admin
+            or found.port != server.port
+            or found.address != server.address
+        ):
+            yield server, found
 
 
 def farewell(actual: running.Running, wanted: model.Model, keys: tuple[running.ServerKey, ...]) -> tuple[Change, ...]:
@@ -109,22 +135,20 @@ def release(key: running.ServerKey) -> tuple[Change, ...]:
     return SetState(key, model.Admin.DRAIN), SetState(key, model.Admin.MAINT)
 
 
-def _listener(servers: Mapping[running.ServerKey, running.RunningServer], listener: model.Listener) -> Iterator[Change]:
-    placed = False
-    for server in listener.servers:
-        key = (listener.backend, server.name)
-        found = servers.get(key)
+def _listener(servers: Mapping[running.ServerKey, running.Situated], listener: model.Listener) -> Iterator[Change]:
+    backend, placed = listener.backend, False
+    found_wrong = [*strays(servers, listener)]
+    for server, found in found_wrong:
         if found is None:
             placed = True
             yield AddServer(listener, server)
         elif (found.address, found.port) != (server.address, server.port):
             placed = True
-            yield SetAddress(key, server.address, server.port)
+            yield SetAddress((backend, server.name), server.address, server.port)
     if placed and isinstance(listener.stickiness, model.Stickiness):
-        yield ComputeCookies(listener.backend)
+        yield ComputeCookies(backend)
     # States come last, so that no server takes traffic before its address and cookie are right.
-    for server in listener.servers:
-        key = (listener.backend, server.name)
-        admin = servers[key].admin if key in servers else model.Admin.MAINT
+    for server, found in found_wrong:
+        admin = found.admin if found is not None else model.Admin.MAINT
         if admin is not server.admin:
-            yield SetState(key, server.admin)
+            yield SetState((backend, server.name), server.admin)

@@ -33,12 +33,15 @@ def beginning() -> list[str]:
     return [f"tcp-request connection set-var({_CLIENT}) src,concat()", *notes]
 
 
-def common(port: int, *, tls: bool) -> list[str]:
-    """What every request gets, and the end of the rules for those that have none of :data:`SEEN`."""
+def common(port: int, *, tls: bool, others: str = "") -> list[str]:
+    """What every request gets, and the end of the rules for those that have none of :data:`SEEN`.
+
+    ``others`` are conditions that must hold for that too.
+    """
     plain = " ".join(f"!{seen(number)}" for number in range(len(SEEN)))
     return [
         f'http-request add-header X-Forwarded-For "{_value(_CLIENT, port, tls=tls)}"',
-        f"http-request allow if {plain}",
+        f"http-request allow if {plain} {others}".rstrip(),
     ]
 
 

@@ -36,7 +36,8 @@ _SAFE = r"[ !$-\[\]-z~]*"
 COMMON = re.compile(
     r"\[H(\d+)~? (\d+) (\d+) ((?!204|304)[2-9]\d\d) \S\S \d+ \d+ (\d+) (\d+) (\d+) (\d+)\.(\d{3}) "
     r"([0-9A-F]{8}) (\d+) ([0-9A-F]{8} \d+) (\d+) (\d+)(?: (\d+) ([\w-]+) (TLSv[\d.]+))? "
-    rf"\{{(?:[^|{{}}]*\|){{{forwarded.LENGTH}}}(|0|[1-9]\d*)\|([!$-\[\]-z~]+)\|({_SAFE})\|\}} \{{(0|[1-9]\d*)\|\}} "
+    rf"\{{(?:[^|{{}}]*\|){{{forwarded.LENGTH}}}(|0|[1-9]\d*)\|([!$-\[\]-z~]+)\|({_SAFE})\|(?:\|\|)?\}} "
+    r"\{(0|[1-9]\d*)\|\} "
     r"(?!HEAD )([A-Z]+) (/[!$-\[\]-~]*) (HTTP/1\.[01])",
     re.ASCII,
 )
@@ -45,7 +46,7 @@ COMMON = re.compile(
 Its groups: port; connect_ms, response_ms, status; wait_ms, request_ms, idle_ms; accepted_at in seconds and
 milliseconds; client, client_port, server with its port; received, sent; handshake_ms, cipher, protocol, which are None
 without TLS; got (empty when not announced), host, agent (may be empty); gave; method, uri, version. No text in them
-needs to be decoded or quoted.
+needs to be decoded or quoted. Before the braces close, earlier builds have no places for long texts.
 """
 
 

@@ -28,7 +28,7 @@ FD = 9
 """File descriptor of the pipe inside HAProxy."""
 _TAKEN_FD = 8
 _LOG = f"log fd@{FD} len 65535 format raw daemon info info"
-_LOGGED_URIS = "tune.http.logurilen 16384"
+_LOGGED_URIS = "tune.http.logurilen 1024"
 _SHOWN_RATE = 100
 """Requests or connections per second and listener of which all are measured; beyond only one of ``_ONE_OF`` is."""
 _ONE_OF = 64
@@ -37,13 +37,21 @@ _IPV4_BYTES = 4
 _HTTP_SHORT = '["H",%Tc,%Tr,%ST,"%ts",%bq,%sq'
 _TCP_SHORT = '["T",%Tc,-1,-1,"%ts",%bq,%sq'
 _TCP_MORE = ',%Ts.%ms,%Th,%Tw,"%[src,hex]","%cp","%[bc_dst,hex]","%sp","%f",%U,%B,"%sslc","%sslv"'
-_NOTED_TEXTS = (("Host", 1024), ("User-Agent", 8192))
+_NOTED_TEXTS = (("Host", 256), ("User-Agent", 512))
+_AGENT = len(forwarded.SEEN) + 1
 _HEAD = len(forwarded.SEEN) + len(_NOTED_TEXTS)
+_LONG_LINE, _LONG_AGENT = _HEAD + 1, _HEAD + 2
+# HAProxy has room of the full length for every text, with every request, which costs it more than writing the line. So
+# there is little, and for the few that are longer another place. The first line needs some for a method and a version.
+_IS_LONG_LINE = "{ url_len gt 960 }"
+_IS_LONG_AGENT = f"{{ capture.req.hdr({_AGENT}),length gt 511 }}"
 # Sizes are counted without headers; those of bodies that do not announce theirs follow from the headers' size.
 _KEPT = "hdrs,length,sub(txn.elb_ends)"
 _HTTP_RULES = (
     *(f"capture request header {name} len {length}" for name, length in _NOTED_TEXTS),
     "declare capture request len 10",
+    "declare capture request len 16384",
+    "declare capture request len 16384",
     "capture response header Content-Length len 20",
     "declare capture response len 10",
 )
@@ -55,6 +63,9 @@ _HTTP_ANSWER_RULES = (
 _HTTP_SELDOM_RULES = (
     f"http-request set-var(txn.elb_ends) req.fhdr_cnt,mul(4),add(2) if {forwarded.seen(forwarded.CHUNKS)}",
     f"http-request capture req.{_KEPT} id {_HEAD} if {forwarded.seen(forwarded.CHUNKS)}",
+    f"http-request set-var(txn.elb_version) req.ver if {_IS_LONG_LINE}",
+    f"http-request capture \"url,concat(' HTTP/',txn.elb_version)\" id {_LONG_LINE} if {_IS_LONG_LINE}",
+    f"http-request capture req.fhdr(user-agent) id {_LONG_AGENT} if {_IS_LONG_AGENT}",
 )
 _UNSEEN = f"!{{ rand({_ONE_OF}) eq 0 }}"
 _HTTP_SAMPLING = f"http-request set-log-level silent if {{ fe_req_rate gt {_SHOWN_RATE} }} {_UNSEEN}"
@@ -99,8 +110,13 @@ def answer_lines(logging: Logging, others: str) -> tuple[str, ...]:
     return f"http-after-response allow if {{ capture.res.hdr(0) -m found }} !{others}", *_HTTP_ANSWER_RULES
 
 
+def fits(logging: Logging) -> str:
+    """Conditions for a request that needs none of :func:`seldom_lines` for its texts."""
+    return f"!{_IS_LONG_LINE} !{_IS_LONG_AGENT}" if logging is Logging.FULL else ""
+
+
 def seldom_lines(logging: Logging) -> tuple[str, ...]:
-    """Directives for HTTP frontends, for requests with one of the headers :data:`forwarded.SEEN`."""
+    """Directives for HTTP frontends: requests with one of the headers :data:`forwarded.SEEN`, or with long texts."""
     return _HTTP_SELDOM_RULES if logging is Logging.FULL else ()
 
 
@@ -309,14 +325,19 @@ def _texts(rest: str) -> tuple[str, ...]:
     if found is None:
         raise ValueError("no request follows the numbers")
     asked, answered = (found[at + 1] or empty for at, empty in enumerate(_NO_HEADERS))
+    noted = asked.split("|")
     # From behind: earlier builds noted fewer headers before these.
-    got, host, agent, got_head = map(_decoded, asked.split("|")[-4:])
+    got, host, agent, got_head = map(_decoded, noted[:_LONG_LINE][-4:])
+    long_line, long_agent = noted[_LONG_LINE:] or ("", "")
     gave, gave_head = map(_decoded, answered.split("|", 1))
-    return *_first_line(found[3] or ""), host, agent, got, got_head, gave, gave_head
+    first = _first_line(found[3] or "", long_line)
+    return *first, host, _decoded(long_agent) if long_agent else agent, got, got_head, gave, gave_head
 
 
-def _first_line(text: str) -> tuple[str, str, str]:
+def _first_line(text: str, long: str) -> tuple[str, str, str]:
+    """Method, URI and version; of a line that was too long, ``long`` is what follows the method."""
     method, _, tail = text.partition(" ")
+    tail = long or tail
     target, _, version = tail.rpartition(" ")
     if not tail:  # HAProxy's word for what it could not read
         return "-", "-", "-"

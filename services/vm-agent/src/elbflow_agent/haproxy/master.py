@@ -32,6 +32,8 @@ RELOAD_SPACING_S = 0.15
 _RELOAD_LOOKS_S = (0.02, 0.01)
 """When to look for the new worker: first, and then again and again. A master that is asked works the slower."""
 _TERMINATE_S = 2.0
+_SOFT_STOPS_S = (0.5, 1.0, 2.0)
+"""How long each signal to stop softly is waited for: one that comes right after a start or reload may be lost too."""
 _ORDERS_AT_ONCE = 100
 MEMORY = "-dMglobal,no-tag"
 """What a request needed is kept for the next one instead of being asked of the C library again, in whatever the
@@ -140,6 +142,23 @@ class Master:
         processes.send(pid, signal.SIGKILL, group=True)
         await processes.exited_within(pid, _TERMINATE_S)
 
+    async def soft_stop(self) -> int | None:
+        """Have HAProxy end with its last connection; returns when it accepts none any more. May be repeated.
+
+        Its master's pid, or None when no HAProxy runs.
+        """
+        found = await self.adopt()
+        pid = found.master if found is not None else await self._recorded()
+        if pid is None:
+            return None
+        await self._settle()
+        for patience_s in _SOFT_STOPS_S:
+            processes.send(pid, signal.SIGUSR1)
+            if await self._silent_within(pid, patience_s):
+                return pid
+        _log.warning("haproxy_does_not_stop", master=pid)
+        return pid
+
     async def old_worker_statistics(self, pid: int) -> str:
         """``show stat`` of a worker that drains."""
         return await self._shown(f"@!{pid} show stat")
@@ -153,6 +172,16 @@ class Master:
         for at in range(0, len(orders), _ORDERS_AT_ONCE):
             line = tuple(f"@!{pid} {order}" for order in orders[at : at + _ORDERS_AT_ONCE])
             await runtime.tell(self._where.master_socket, *line, timeout_s=_SOCKET_S)
+
+    async def _silent_within(self, pid: int, patience_s: float) -> bool:
+        """Whether HAProxy has let go of its listeners, all at one instant: the admin socket is one of them."""
+        deadline = self._clock.monotonic() + patience_s
+        while not await processes.exited_within(pid, _POLL_S):
+            if not await runtime.listens(self._where.admin_socket):
+                return True
+            if self._clock.monotonic() >= deadline:
+                return False
+        return True
 
     async def _recorded(self) -> int | None:
         return await asyncio.to_thread(processes.recorded, self._where.pid_file, self._where.configuration)

@@ -42,6 +42,21 @@ class Server:
         object.__setattr__(self, "address", safe.address(self.address))
         safe.port(self.port)
 
+    def behind(self, port: int, admin: Admin) -> Server:
+        """The same instance behind another listener. What one looked at once need not be looked at for each of them."""
+        made = object.__new__(Server)
+        _set_name(made, self.name)
+        _set_address(made, self.address)
+        _set_port(made, port if port == self.port else safe.port(port))
+        _set_admin(made, admin)
+        return made
+
+
+# Frozen for everybody else; this is the shortest way past it, taken a hundred thousand times.
+_set_name, _set_address, _set_port, _set_admin = (
+    vars(Server)[each].__set__ for each in ("name", "address", "port", "admin")
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Stickiness:
@@ -230,22 +245,18 @@ class Model:
     @property
     def routes(self) -> dict[str, str]:
         """Servers of listeners that follow application cookies, by the value of ``AWSELB``."""
-        return {
-            each.stickiness.value(server.name): server.name
-            for each in self.listeners
-            if isinstance(each.stickiness, AppStickiness)
-            for server in each.servers
-        }
+        names: dict[str, dict[str, AppStickiness]] = {}  # of a key, which all listeners have in common
+        for each in self.listeners:
+            if isinstance(each.stickiness, AppStickiness):
+                names.setdefault(each.stickiness.key, {}).update(
+                    dict.fromkeys((server.name for server in each.servers), each.stickiness)
+                )
+        return {followed.value(name): name for known in names.values() for name, followed in known.items()}
 
     @property
     def anchors(self) -> dict[int, tuple[Anchor, ...]]:
         """What servers are accepted by, by the port of their listener."""
         return {each.port: each.anchors for each in self.listeners if each.anchors is not None}
-
-    @property
-    def introduced(self) -> frozenset[int]:
-        """Ports of servers that hear of the client before its first byte."""
-        return frozenset(server.port for each in self.listeners if each.proxy_protocol for server in each.servers)
 
     @property
     def certificates(self) -> dict[int, Certificate]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from elbflow_agent.haproxy import diff, model, render, running
+from elbflow_agent.haproxy import diff, model, render, running, steps
+
+_CHANGES = 500
+"""Between two steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,23 @@ def of(change: diff.Change) -> Order:
             return shutdown_sessions(key)
         case diff.DeleteServer(key):
             return delete_server(key)
+
+
+def making(changes: Iterable[diff.Change]) -> steps.Steps[list[Order]]:
+    """The orders that carry out ``changes``, in steps."""
+    made: list[Order] = []
+    known: model.Listener | None = None
+    options = ""
+    for number, change in enumerate(changes, 1):
+        if isinstance(change, diff.AddServer):
+            if change.listener is not known:  # all its servers have the same
+                known, options = change.listener, render.server_options(change.listener)
+            made.append(add_server(known.backend, change.server, options))
+        else:
+            made.append(of(change))
+        if not number % _CHANGES:
+            yield _CHANGES
+    return made
 
 
 def add_server(backend: str, server: model.Server, options: str) -> Order:

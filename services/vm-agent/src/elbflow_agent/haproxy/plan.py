@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from elbflow import errors
 from elbflow.contract import document
-from elbflow_agent.haproxy import authentication, cookies, logs, model, safe, tls
+from elbflow_agent.haproxy import authentication, cookies, logs, model, safe, steps, tls
 
 _HTTP = document.Protocol.HTTP
 _HTTPS = document.Protocol.HTTPS
@@ -21,6 +21,9 @@ _TCP = document.Protocol.TCP
 _SSL = document.Protocol.SSL
 _LEGAL = {_HTTP: (_HTTP, _HTTPS), _HTTPS: (_HTTP, _HTTPS), _TCP: (_TCP, _SSL), _SSL: (_TCP, _SSL)}
 _LONGEST_IDLE_S = 4000
+_ANY_PORT = 1
+"""Of an instance that has been looked at and is behind no listener yet."""
+_READY, _MAINT = model.Admin.READY, model.Admin.MAINT
 
 
 class Unservable(errors.Permanent):
@@ -62,7 +65,20 @@ def plan(
     manner: Manner = PLAIN,
 ) -> Plan:
     """Derive the model of ``wanted`` on ``bind_address``; ``in_rotation`` says which instances take traffic now."""
+    return steps.at_once(planning(wanted, bind_address, in_rotation, certificates, identities, manner))
+
+
+def planning(
+    wanted: document.LoadBalancerDocument,
+    bind_address: str,
+    in_rotation: Callable[[str], bool],
+    certificates: tls.Lookup = tls.nothing,
+    identities: authentication.Lookup = authentication.nobody,
+    manner: Manner = PLAIN,
+) -> steps.Steps[Plan]:
+    """:func:`plan` in steps; ``in_rotation`` is asked before the first one ends, so all listeners agree about it."""
     members, excluded = _members(wanted)
+    behind = _Behind(wanted, members, in_rotation, identities)
     listeners: dict[int, model.Listener] = {}
     problems: list[document.ListenerProblem] = []
     for listener in wanted.listeners:
@@ -72,12 +88,13 @@ def plan(
             if not manner.any_pair:
                 _require_legal(listener)
             front = _front(wanted, listener, certificates)
-            servers = _servers(wanted, listener, members, in_rotation, identities)
+            servers = behind.servers(listener)
             listeners[listener.port] = _listener(wanted, listener, front, servers, manner.server_connections)
             remarks = front.remarks if front is not None else ()
             problems += [document.ListenerProblem(listener.port, remark, is_served=True) for remark in remarks]
         except errors.Permanent as error:
             problems.append(document.ListenerProblem(listener.port, str(error)))
+        yield len(members)
     idle_s = min(max(wanted.attributes.idle_timeout_s, 1), _LONGEST_IDLE_S)
     served = tuple(listeners[port] for port in sorted(listeners))
     attributes = wanted.attributes
@@ -92,6 +109,23 @@ def plan(
 def stickiness_key(key: document.LoadBalancerKey) -> str:
     """Secret part of the cookie values of one load balancer, the same on all of its VMs."""
     return hmac.new(b"elbflow lb cookie", f"{key.account}/{key.name}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def excluded(wanted: document.LoadBalancerDocument) -> dict[str, str]:
+    """Why instances cannot be servers, by their id."""
+    return _members(wanted)[1]
+
+
+def introduced(wanted: document.LoadBalancerDocument) -> frozenset[int]:
+    """Ports of servers that hear of the client before its first byte."""
+    found = set[int]()
+    for listener in wanted.listeners:
+        try:
+            if _proxy_protocol(wanted, listener):
+                found.add(listener.instance_port)
+        except Unservable:
+            continue
+    return frozenset(found)
 
 
 def _members(wanted: document.LoadBalancerDocument) -> tuple[dict[str, str], dict[str, str]]:
@@ -113,24 +147,44 @@ class _Servers:
     anchors: tuple[model.Anchor, ...] | None = None
 
 
-def _servers(
-    wanted: document.LoadBalancerDocument,
-    listener: document.Listener,
-    members: Mapping[str, str],
-    in_rotation: Callable[[str], bool],
-    identities: authentication.Lookup,
-) -> _Servers:
-    """A server whose key has not been seen takes no traffic: HAProxy would refuse it request by request."""
-    port, keys = listener.instance_port, authentication.of_listener(wanted, listener)
-    seen = {name: identities(name, port, keys) for name in members} if keys is not None else {}
-    servers = tuple(
-        model.Server(name, members[name], port, model.Admin.READY if ready else model.Admin.MAINT)
-        for name in sorted(members)
-        for ready in (in_rotation(name) and (keys is None or seen[name] is not None),)
-    )
-    if keys is None:
-        return _Servers(servers)
-    return _Servers(servers, tuple(sorted({each for found in seen.values() for each in found or ()}, key=_leaf)))
+class _Behind:
+    """Servers behind any listener of one document."""
+
+    def __init__(
+        self,
+        wanted: document.LoadBalancerDocument,
+        members: Mapping[str, str],
+        in_rotation: Callable[[str], bool],
+        identities: authentication.Lookup,
+    ) -> None:
+        self._wanted = wanted
+        self._identities = identities
+        self._members = [
+            (model.Server(name, members[name], _ANY_PORT), _READY if in_rotation(name) else _MAINT)
+            for name in sorted(members)
+        ]
+        self._known: dict[tuple[int, authentication.Keys | None], _Servers] = {}
+
+    def servers(self, listener: document.Listener) -> _Servers:
+        """The same for all listeners with the same servers; raises :class:`errors.Permanent`."""
+        port, keys = listener.instance_port, authentication.of_listener(self._wanted, listener)
+        known = self._known.get((port, keys))
+        if known is None:
+            known = self._known[port, keys] = self._plain(port) if keys is None else self._proven(port, keys)
+        return known
+
+    def _plain(self, port: int) -> _Servers:
+        return _Servers(tuple([one.behind(port, admin) for one, admin in self._members]))
+
+    def _proven(self, port: int, keys: authentication.Keys) -> _Servers:
+        """A server whose key has not been seen takes no traffic: HAProxy would refuse it request by request."""
+        seen = [self._identities(one.name, port, keys) for one, _ in self._members]
+        servers = [
+            one.behind(port, _MAINT if anchors is None else admin)
+            for (one, admin), anchors in zip(self._members, seen, strict=True)
+        ]
+        trusted = {each for anchors in seen for each in anchors or ()}
+        return _Servers(tuple(servers), tuple(sorted(trusted, key=_leaf)))
 
 
 def _leaf(anchor: model.Anchor) -> str:

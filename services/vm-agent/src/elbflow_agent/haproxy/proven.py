@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from elbflow_agent.haproxy import model, running
+from elbflow_agent.haproxy import model, running, steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,16 @@ class Proven:
         """What the master would say while there are no old workers."""
         return running.Processes(self.master, self.worker)
 
+    def telling(self) -> steps.Steps[running.Running]:
+        """What the worker would say, in steps."""
+        servers: dict[running.ServerKey, running.Situated] = {}
+        for listener in self.served.listeners:
+            backend = listener.backend
+            servers.update({(backend, each.name): each for each in listener.servers})
+            yield len(listener.servers)
+        return running.Running(self.tag, self.worker, servers, self.served.ports)
+
     @property
     def running(self) -> running.Running:
-        """What the worker would say."""
-        servers = {
-            (listener.backend, each.name): running.RunningServer(each.address, each.port, each.admin)
-            for listener in self.served.listeners
-            for each in listener.servers
-        }
-        return running.Running(self.tag, self.worker, servers, self.served.ports)
+        """:meth:`telling` in one go."""
+        return steps.at_once(self.telling())

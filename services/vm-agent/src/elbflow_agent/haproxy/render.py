@@ -65,7 +65,8 @@ def _text(wanted: model.Model, where: place.Place, limits: place.Limits, version
 
 def _global(where: place.Place, limits: place.Limits, version: str) -> str:
     # HAProxy's own HTTP client is not used here; verifying, it would load the system's certificates at every start,
-    # check and reload, which takes three quarters of their time. Profiling would start by itself under load.
+    # check and reload, which takes three quarters of their time. Profiling would start by itself under load. With few
+    # events at a time, what a request needs is still in the processor's cache at its next step.
     return f"""# written by elbflow-agent; changes are overwritten
 global
     description {safe.tag(version)}
@@ -74,6 +75,7 @@ global
     hard-stop-after {limits.backstop_s}s
     httpclient.ssl.verify none
     profiling.tasks off
+    tune.maxpollevents 32
     tune.http.maxhdr {_MOST_HEADERS}
     stats socket unix@{safe.path(str(where.admin_socket))} mode 600 level admin expose-fd listeners"""
 
@@ -146,7 +148,7 @@ def _http_rules(wanted: model.Model, listener: model.Listener) -> list[str]:
         *logs.frontend_lines(listener.mode, wanted.logging, port, tls=tls),
         *logs.answer_lines(wanted.logging, desync.IS_ODD),
         *desync.first_lines(wanted.desync),
-        *forwarded.common(port, tls=tls),
+        *forwarded.common(port, tls=tls, others=logs.fits(wanted.logging)),
         *logs.seldom_lines(wanted.logging),
         *hops.lines(),
         *desync.seldom_lines(wanted.desync),
@@ -162,14 +164,10 @@ def _backend(listener: model.Listener, where: place.Place) -> str:
     options = server_options(listener)
     # Options cannot be changed at run time; the comment makes them part of the version even without servers.
     lines.append(f"    # server options: {options or 'none'}")
-    lines += [_server(server, options) for server in listener.servers]
+    in_service = f" {options}" if options else ""
+    ready, others = model.Admin.READY, f"{in_service} disabled"
+    lines += [
+        f"    server {each.name} {each.address}:{each.port}{in_service if each.admin is ready else others}"
+        for each in listener.servers
+    ]
     return "\n".join(lines)
-
-
-def _server(server: model.Server, options: str) -> str:
-    words = ["   ", "server", server.name, f"{server.address}:{server.port}"]
-    if options:
-        words.append(options)
-    if server.admin is not model.Admin.READY:
-        words.append("disabled")
-    return " ".join(words)

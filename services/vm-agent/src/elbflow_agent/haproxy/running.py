@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from operator import itemgetter
+from typing import NamedTuple, Protocol, TypeAlias
 
 from elbflow import errors
-from elbflow_agent.haproxy import model
+from elbflow_agent.haproxy import model, steps
 
 ServerKey: TypeAlias = tuple[str, str]
 """Backend name and server name."""
@@ -19,6 +21,8 @@ _MAINTENANCE_BITS = 0x01 | 0x02 | 0x20 | 0x40  # forced, inherited, resolution, 
 _DRAIN_BITS = 0x08 | 0x10
 _PID = re.compile(r"^Pid: *(\d+)$", re.MULTILINE)
 _TAG = re.compile(r"^description: *(.*)$", re.MULTILINE)
+_NOWHERE = 1 << 20
+"""More words than a line has."""
 _UPTIME = re.compile(r"(\d+)d(\d+)h(\d+)m(\d+)s")
 
 
@@ -26,8 +30,18 @@ class Unreadable(errors.Retryable):
     """HAProxy's answer does not have the expected form."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunningServer:
+class Situated(Protocol):
+    """Where a server is, and whether it takes traffic: of a running one, or of one that is wanted."""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def admin(self) -> model.Admin: ...
+
+
+class RunningServer(NamedTuple):
     """One server as the worker has it now."""
 
     address: str
@@ -41,7 +55,7 @@ class Running:
 
     tag: str
     pid: int
-    servers: Mapping[ServerKey, RunningServer] = field(default_factory=dict)
+    servers: Mapping[ServerKey, Situated] = field(default_factory=dict)
     ports: frozenset[int] = frozenset()
 
 
@@ -71,19 +85,26 @@ def parse_info(text: str) -> tuple[str, int]:
 
 def parse_servers(text: str) -> dict[ServerKey, RunningServer]:
     """Servers from ``show servers state``."""
+    return steps.at_once(parsing_servers(text))
+
+
+def parsing_servers(text: str) -> steps.Steps[dict[ServerKey, RunningServer]]:
+    """:func:`parse_servers` in steps."""
     servers: dict[ServerKey, RunningServer] = {}
-    positions: list[int] = []
-    for line in text.splitlines():
-        if line.startswith("# "):
-            columns = line[2:].split()
-            positions = [columns.index(name) for name in _COLUMNS if name in columns]
-        elif positions and line.strip():
-            words = line.split()
-            try:
-                backend, name, address, port, admin = (words[position] for position in positions)
-                servers[backend, name] = RunningServer(address, int(port), _admin(int(admin)))
-            except (IndexError, ValueError) as error:
-                raise Unreadable(f"unexpected line in show servers state: {line[:120]!r}") from error
+    chosen, most = itemgetter(*range(len(_COLUMNS))), 0
+    for lines in steps.lines_of(text):
+        for line in lines:
+            if line.startswith("# "):
+                columns = {name: at for at, name in enumerate(line[2:].split())}
+                chosen = itemgetter(*(columns.get(name, _NOWHERE) for name in _COLUMNS))
+                most = 1 + max(columns.get(name, 0) for name in _COLUMNS)
+            elif most and line.strip():
+                try:
+                    backend, name, address, port, admin = chosen(line.split(None, most))
+                    servers[backend, name] = RunningServer(address, int(port), _admin(admin))
+                except (IndexError, ValueError) as error:
+                    raise Unreadable(f"unexpected line in show servers state: {line[:120]!r}") from error
+        yield len(lines)
     return servers
 
 
@@ -141,7 +162,9 @@ def _uptime(text: str) -> int:
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
-def _admin(bits: int) -> model.Admin:
+@functools.lru_cache(maxsize=64)
+def _admin(text: str) -> model.Admin:
+    bits = int(text)
     if bits & _MAINTENANCE_BITS:
         return model.Admin.MAINT
     return model.Admin.DRAIN if bits & _DRAIN_BITS else model.Admin.READY

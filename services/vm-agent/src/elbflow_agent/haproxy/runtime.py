@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import cast
 
 from elbflow import errors
-from elbflow_agent.haproxy import orders, running
+from elbflow_agent.haproxy import orders, running, steps
 
 _LONGEST_LINE = 12_000
+_LARGE = 1_000_000
+"""Characters of an answer: of thousands of servers."""
 _LOOK = ("show info", "show servers state", "show stat -1 1 -1")
 _COUNT = ("show info", "show stat")
 _INFO = "Name: HAProxy\n"
@@ -77,7 +79,7 @@ async def ask_all(socket: Path, *commands: str, timeout_s: float) -> list[str]:
 
 
 def _paragraphs(text: str, commands: Sequence[str], origin: str) -> list[str]:
-    answers = text.removesuffix("\n").removesuffix("\n").split("\n\n")
+    *answers, _ = text.split("\n\n")  # it is made sure that it ends so
     if len(answers) != len(commands):
         raise Unreachable(f"{origin}: {len(answers)} answers to {len(commands)} commands")
     return answers
@@ -86,6 +88,16 @@ def _paragraphs(text: str, commands: Sequence[str], origin: str) -> list[str]:
 async def tell(socket: Path, *commands: str, timeout_s: float) -> None:
     """Have commands carried out with one question, whatever is answered; raises :class:`Unreachable`."""
     await _converse(socket, ";".join(map(_one, commands)), end="\n", timeout_s=timeout_s)
+
+
+async def listens(socket: Path) -> bool:
+    """Whether somebody accepts connections on a unix socket."""
+    try:
+        transport, _ = await asyncio.get_running_loop().create_unix_connection(asyncio.Protocol, str(socket))
+    except OSError:
+        return False
+    transport.close()
+    return True
 
 
 def _one(command: str) -> str:
@@ -110,6 +122,8 @@ async def _converse(socket: Path, line: str, *, end: str, timeout_s: float) -> s
         if transport is not None:
             transport.close()
         transport = answer = None  # an error in the answer would refer to itself through this frame
+    if len(text) > _LARGE:
+        await asyncio.sleep(0)  # to put it together took its time
     if not text.endswith(end):  # a worker that is killed, for one, closes before
         raise Unreachable(f"{socket.name}: the answer is cut off after {len(text)} characters")
     return text
@@ -129,7 +143,7 @@ class Runtime:
 
     async def observe(self) -> running.Running:
         """Version tag, pid, servers and the ports of the listeners."""
-        return _observed(await self._ask_all(*_LOOK))
+        return await _observed(await self._ask_all(*_LOOK))
 
     async def statistics(self) -> tuple[int, str]:
         """Pid of the worker that answers, and its ``show stat`` as CSV."""
@@ -145,7 +159,7 @@ class Runtime:
 
     async def carry_out_and_observe(self, *given: orders.Order) -> running.Running:
         """:meth:`carry_out` and then :meth:`observe`, in one conversation where they fit."""
-        return _observed(await self._carry_out_and_ask(given, *_LOOK))
+        return await _observed(await self._carry_out_and_ask(given, *_LOOK))
 
     async def carry_out_and_count(self, *given: orders.Order) -> tuple[int, str]:
         """:meth:`carry_out` and then :meth:`statistics`, in one conversation where they fit."""
@@ -184,10 +198,11 @@ class Runtime:
         return await ask_all(self._socket, *commands, timeout_s=self._timeout_s)
 
 
-def _observed(shown: Sequence[str]) -> running.Running:
-    info, servers, frontends = shown
+async def _observed(shown: Sequence[str]) -> running.Running:
+    info, table, frontends = shown
     tag, pid = running.parse_info(info)
-    return running.Running(tag, pid, running.parse_servers(servers), running.parse_frontends(frontends))
+    servers = await steps.in_turns(running.parsing_servers(table))
+    return running.Running(tag, pid, servers, running.parse_frontends(frontends))
 
 
 def _require_obeyed(given: Sequence[orders.Order], answers: Sequence[str]) -> None:

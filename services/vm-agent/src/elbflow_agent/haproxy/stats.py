@@ -1,4 +1,4 @@
-"""``show stat`` as CSV, and counters that go on across reloads and crashes (spec/vm-agent 5.5, REQ-5.3 to REQ-5.6).
+"""Counters that go on across reloads and crashes (spec/vm-agent 5.5, REQ-5.3 to REQ-5.6).
 
 Every worker counts from zero, so deltas are taken per worker pid. What the servers answered is told apart from what
 HAProxy answered by itself through their rows: the frontend counts all responses, a server row only its own.
@@ -7,39 +7,17 @@ HAProxy answered by itself through their rows: the frontend counts all responses
 from __future__ import annotations
 
 import collections
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from elbflow_agent.haproxy import model, running, samples
+from elbflow_agent.haproxy import model, running, samples, steps, table
 
-Row: TypeAlias = Mapping[str, str]
 RowKey: TypeAlias = tuple[str, str]
-"""Proxy name and server name; the latter is ``FRONTEND`` or ``BACKEND`` for a proxy's own rows."""
+"""Proxy name and server name, as in :data:`table.Row`."""
 
-_ANSWERED = ("hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other")
-_RAW = (*_ANSWERED, "stot", "econ", "wretr", "wredis", "dreq", "qmax")
-_NOUGHTS = dict.fromkeys(_RAW, 0.0)
-"""One for all VMs, and one nought: most servers of most load balancers serve nobody."""
-_COLUMNS = frozenset((*_RAW, "pxname", "svname", "mode", "scur", "qcur", "ctime", "rtime"))
-
-
-def parse(text: str) -> list[Row]:
-    """Rows of ``show stat``, by column name; of a hundred columns those that are looked at here."""
-    lines = csv.reader(io.StringIO(text.removeprefix("# ")))
-    columns = [(at, name) for at, name in enumerate(next(lines, ())) if name in _COLUMNS]
-    return [{name: line[at] for at, name in columns if at < len(line)} for line in lines if line]
-
-
-def sessions(rows: Sequence[Row]) -> dict[running.ServerKey, int]:
-    """Current sessions plus queued requests of every server."""
-    return {
-        (row["pxname"], row["svname"]): _number(row, "scur") + _number(row, "qcur")
-        for row in rows
-        if row["svname"] not in ("FRONTEND", "BACKEND")
-    }
+_ROWS = 500
+"""Between two steps."""
 
 
 @dataclass(slots=True)
@@ -59,36 +37,34 @@ class Counters:
     waiting: dict[int, float] = field(default_factory=dict)
     flowing: dict[int, dict[int, int]] = field(default_factory=dict)
 
-    def observe(self, pid: int, rows: Sequence[Row]) -> None:
+    def observe(self, pid: int, rows: Sequence[table.Row]) -> None:
         """Add what worker ``pid`` counted since its last observation."""
+        steps.at_once(self.observing(pid, rows))
+
+    def observing(self, pid: int, rows: Sequence[table.Row]) -> steps.Steps[None]:
+        """:meth:`observe` in steps. Nothing is added before the last one, and then all of it: reports come in between.
+
+        One at a time, and no server or worker may be forgotten meanwhile.
+        """
+        look = _Look(self.baselines.get(pid, {}))
+        for first in range(0, len(rows), _ROWS):
+            for proxy, server, figures in rows[first : first + _ROWS]:
+                look.take(proxy, server, figures)
+            yield _ROWS
         known = self.baselines.setdefault(pid, {})
-        self.waiting[pid] = 0.0
-        flowing: dict[int, int] = {}
-        for row in rows:
-            port = model.port_of(row["pxname"])
-            if port is None:
-                continue
-            key = (row["pxname"], row["svname"])
-            values = {name: float(_number(row, name)) or 0.0 for name in _RAW}
-            if values == _NOUGHTS:
-                values = _NOUGHTS
-            # What an earlier build did not look at counts from now on.
-            before = {**values, **known[key]} if key in known else _NOUGHTS
-            delta = {name: _grown(value, before[name]) for name, value in values.items()}
-            known[key] = values
-            self.waiting[pid] += _number(row, "qcur")
-            if values["qmax"] > before["qmax"]:
-                self.samples.add_queue(values["qmax"])
-            for name, amount in _contributions(row, delta):
-                self._add(name, amount)
-            answers, usual_ms = _latencies(row, delta)
-            if answers:
-                self.samples.owe(port, answers, usual_ms)
-            if row["svname"] == "BACKEND" and (sessions_now := _number(row, "scur")):
-                flowing[port] = sessions_now
+        known.update(look.news)
+        for key in look.idle:
+            known.pop(key, None)
+        self.waiting[pid] = look.waiting
+        if look.longest is not None:
+            self.samples.add_queue(look.longest)
+        for name, amount in look.amounts.items():
+            self._add(name, amount)
+        for port, answers, usual_ms in look.answers:
+            self.samples.owe(port, answers, usual_ms)
         self.flowing.pop(pid, None)
-        if flowing:  # most VMs of a host are idle
-            self.flowing[pid] = flowing
+        if look.flowing:  # most VMs of a host are idle
+            self.flowing[pid] = look.flowing
 
     def forget_server(self, pid: int, key: running.ServerKey) -> None:
         """The server is gone from this worker; a later one of the same name counts from zero."""
@@ -127,15 +103,70 @@ class Counters:
             self.totals[name] = self.totals.get(name, 0.0) + amount
 
 
-def _contributions(row: Row, delta: Mapping[str, float]) -> Iterator[tuple[str, float]]:
-    if row["svname"] == "FRONTEND":
+class _Look:
+    """What one look at a worker adds to what is ``known`` of its rows. Rows that have not changed cost next to nothing.
+
+    ``news`` are new values by row; rows that are ``idle`` have counted nothing at all, and nothing is kept of them.
+    """
+
+    def __init__(self, known: Mapping[RowKey, Mapping[str, float]]) -> None:
+        self._known = known
+        self._proxy: tuple[str, int | None] = ("", None)
+        self.news: dict[RowKey, dict[str, float]] = {}
+        self.idle: list[RowKey] = []
+        self.amounts: dict[str, float] = {}
+        self.answers: list[tuple[int, float, float]] = []
+        self.flowing: dict[int, int] = {}
+        self.waiting = 0.0
+        self.longest: float | None = None
+
+    def take(self, proxy: str, server: str, figures: table.Figures) -> None:
+        """Take one row of the table."""
+        if proxy != self._proxy[0]:
+            self._proxy = proxy, model.port_of(proxy)
+        port = self._proxy[1]
+        if port is None:
+            return
+        if figures.queued:
+            self.waiting += figures.queued
+        if figures.sessions and server == "BACKEND":
+            self.flowing[port] = figures.sessions
+        key, values = (proxy, server), figures.counted
+        before = self._known.get(key)
+        if before is None:
+            if values is not table.NOUGHTS:
+                self._count(key, port, figures, table.NOUGHTS)
+        elif before != values:
+            # What an earlier build did not look at counts from now on.
+            self._count(key, port, figures, {**values, **before})
+        elif values is table.NOUGHTS:
+            self.idle.append(key)
+
+    def _count(self, key: RowKey, port: int, figures: table.Figures, before: Mapping[str, float]) -> None:
+        values = figures.counted
+        if values is table.NOUGHTS:
+            self.idle.append(key)
+        else:
+            self.news[key] = values
+        if values["qmax"] > before["qmax"]:
+            self.longest = max(values["qmax"], self.longest or 0.0)
+        delta = {name: _grown(value, before[name]) for name, value in values.items()}
+        for name, amount in _contributions(key[1], figures.is_tcp, delta):
+            if amount:
+                self.amounts[name] = self.amounts.get(name, 0.0) + amount
+        if key[1] not in table.PROXYS_OWN and (answers := _answers(figures.is_tcp, delta)):
+            self.answers.append((port, answers, figures.usual_ms))
+
+
+def _contributions(server: str, is_tcp: bool, delta: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    if server == "FRONTEND":
         yield "HTTPCode_ELB_4XX", delta["hrsp_4xx"]
         yield "HTTPCode_ELB_5XX", delta["hrsp_5xx"]
-        if row.get("mode") == model.Mode.TCP:
+        if is_tcp:
             # Of TCP, HAProxy counts here what the back end's queue had no room for.
             yield "SpilloverCount", delta["dreq"]
         return
-    if row["svname"] == "BACKEND":
+    if server == "BACKEND":
         # Back ends deny nothing but what their queue has no room for.
         yield "SpilloverCount", delta["dreq"]
         return
@@ -144,7 +175,7 @@ def _contributions(row: Row, delta: Mapping[str, float]) -> Iterator[tuple[str, 
     connected = delta["stot"] - failed
     yield "BackendConnectionErrors", failed
     yield "RequestCount", connected
-    if row.get("mode") == model.Mode.TCP:
+    if is_tcp:
         return
     for digit in "2345":
         yield f"HTTPCode_Backend_{digit}XX", delta[f"hrsp_{digit}xx"]
@@ -152,19 +183,12 @@ def _contributions(row: Row, delta: Mapping[str, float]) -> Iterator[tuple[str, 
     yield "HTTPCode_ELB_5XX", -delta["hrsp_5xx"]
 
 
-def _latencies(row: Row, delta: Mapping[str, float]) -> tuple[float, float]:
-    """How many answers of a server have a latency, and what they usually take."""
-    if row["svname"] in ("FRONTEND", "BACKEND"):
-        return 0.0, 0.0
-    if row.get("mode") == model.Mode.TCP:
-        return delta["stot"] - delta["econ"] - delta["wretr"] - delta["wredis"], float(_number(row, "ctime"))
-    return sum(delta[name] for name in _ANSWERED), float(_number(row, "rtime"))
+def _answers(is_tcp: bool, delta: Mapping[str, float]) -> float:
+    """How many answers of a server have a latency."""
+    if is_tcp:
+        return delta["stot"] - delta["econ"] - delta["wretr"] - delta["wredis"]
+    return sum(delta[name] for name in table.ANSWERED)
 
 
 def _grown(value: float, before: float) -> float:
     return value - before if value >= before else value
-
-
-def _number(row: Row, name: str) -> int:
-    text = row.get(name) or "0"
-    return int(text) if text.isdecimal() else 0

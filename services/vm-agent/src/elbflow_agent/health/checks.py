@@ -20,6 +20,7 @@ _log = structlog.get_logger(__name__)
 _FIRST_PROBE_WITHIN_S = 1.0
 _LARGEST_PHASE = 0.5
 """Part of the interval by which the second probe may come early, once."""
+_PROOFS_AT_ONCE = 256
 
 _NOBODY = frozenset[int]()
 
@@ -127,17 +128,29 @@ class Checks:
 
     async def prove(self, *, within_s: float) -> None:
         """Have all instances in rotation whose key is unknown show it, so that they can serve at once."""
-        if self._identities is None:
+        known, introduced = self._identities, self._introduced
+        if known is None or not self._keys:
             return
-        waiting = [
-            self._identities.prove(
-                instance_id, checker.address, port, keys, timeout_s=within_s, introduced=port in self._introduced
-            )
-            for port, keys in self._keys.items()
-            for instance_id, checker in self._checkers.items()
-            if checker.health.in_rotation and self._identities.anchors(instance_id, port, keys) is None
-        ]
-        await asyncio.gather(*waiting)
+        deadline = self._clock.monotonic() + within_s
+        serving = [checker for checker in self._checkers.values() if checker.health.in_rotation]
+        unknown = (
+            (checker, port, keys)
+            for port, keys in tuple(self._keys.items())
+            for checker in serving
+            if not known.is_known(checker.instance_id, port, keys)
+        )
+
+        async def ask() -> None:
+            for checker, port, keys in unknown:
+                left_s = deadline - self._clock.monotonic()
+                if left_s <= 0:
+                    return
+                await known.prove(
+                    checker.instance_id, checker.address, port, keys, timeout_s=left_s, introduced=port in introduced
+                )
+
+        # There may be a thousand instances behind each of a hundred ports.
+        await asyncio.gather(*(ask() for _ in range(min(_PROOFS_AT_ONCE, len(serving) * len(self._keys)))))
 
     async def aclose(self) -> None:
         """Stop all checkers; their states stay readable."""

@@ -68,6 +68,7 @@ class Identities:
         self._seen: dict[tuple[str, int], Seen] = {}
         self._told: dict[tuple[str, int], str] = {}
         self._saving = turn.Turn()
+        self._unsaved = False
 
     async def recall(self) -> None:
         """Start with what was known before this process."""
@@ -81,8 +82,17 @@ class Identities:
 
     def anchors(self, instance_id: str, port: int, keys: authentication.Keys) -> tuple[model.Anchor, ...] | None:
         """See :data:`authentication.Lookup`."""
+        return _anchors(self._seen.get((instance_id, port)), keys)
+
+    def is_known(self, instance_id: str, port: int, keys: authentication.Keys) -> bool:
+        """Whether the server was last seen with one of ``keys``."""
         seen = self._seen.get((instance_id, port))
-        return (model.Anchor(seen.leaf, seen.pem),) if seen is not None and seen.key in keys else None
+        return seen is not None and seen.key in keys
+
+    def as_now(self) -> authentication.Lookup:
+        """:meth:`anchors` by what is known at this instant: the same for whoever takes several turns to ask."""
+        seen = dict(self._seen)
+        return lambda instance_id, port, keys: _anchors(seen.get((instance_id, port)), keys)
 
     def forget_others(self, kept: Collection[tuple[str, int]]) -> None:
         """Forget all servers but ``kept``."""
@@ -139,13 +149,20 @@ class Identities:
         else:
             self._seen[where] = seen
         self._changed()
+        self._unsaved = True
         async with self._saving:
-            await files.replace(self._path, _FILE.dump_json(list(self._seen.values())))
+            if self._unsaved:  # of many that show themselves at once, the first one that writes writes all
+                self._unsaved = False
+                await files.replace(self._path, _FILE.dump_json(list(self._seen.values())))
 
     def _tell(self, where: tuple[str, int], reason: str) -> None:
         if self._told.get(where) != reason:
             self._told[where] = reason
             _log.warning("server_not_accepted", instance=where[0], port=where[1], reason=reason)
+
+
+def _anchors(seen: Seen | None, keys: authentication.Keys) -> tuple[model.Anchor, ...] | None:
+    return (model.Anchor(seen.leaf, seen.pem),) if seen is not None and seen.key in keys else None
 
 
 async def _chain(address: str, port: int, introduced: bool) -> list[bytes]:

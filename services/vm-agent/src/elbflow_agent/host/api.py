@@ -1,7 +1,8 @@
 """The host's control API on the admin server: what a hypervisor is to a real cloud.
 
 ``PUT /vms/{instance_id}`` with ``{"zone", "account", "load_balancer"}`` launches or finds a VM, ``GET /vms`` and
-``GET /vms/{instance_id}`` show, ``DELETE /vms/{instance_id}`` ends one or finds it ended.
+``GET /vms/{instance_id}`` show, ``DELETE /vms/{instance_id}`` ends one or finds it ended: it accepts no connection any
+more then, and is shown as ``draining`` until those that it has are finished.
 ``POST /vms/{instance_id}/plan`` with a load-balancer document tells what applying it would change, and changes nothing.
 ``POST /vms/{instance_id}/certificates`` has it see at once whether IAM has others for it, as it does every few hours.
 Every call carries the bearer token; everything may be repeated.
@@ -115,7 +116,8 @@ class ControlApi:
     async def _delete(self, request: web.Request) -> web.Response:
         instance_id = request.match_info["instance_id"]
         await self._host.delete(instance_id)
-        return _json({"instance_id": instance_id, "state": "terminated"})
+        left = self._host.vm(instance_id)
+        return _json({"instance_id": instance_id, "state": "terminated" if left is None else left.state.value})
 
 
 def _summary(view: VmView) -> dict[str, str]:

@@ -92,7 +92,7 @@ class HostExchange:
 
     def of(self, record: VmRecord) -> VmExchange:
         """The part of one VM, to be entered."""
-        directory = self._keys_dir / record.instance_id
+        directory = self._keys_dir / record.name
         credentials = self._credentials(self._node, record.instance_id, directory)
         role = roles.AssumedRole(
             names.role_arn(self._system_account, names.role_name(record.key)),

@@ -19,13 +19,19 @@ _FILE = "vm.json"
 
 @dataclass(frozen=True, slots=True)
 class VmRecord:
-    """What a VM is, apart from what it does."""
+    """What a VM is, apart from what it does.
+
+    ``ends_at`` is set when it was deleted: the instant in epoch seconds until which its connections may finish.
+    ``again`` tells VMs apart that were launched under the same instance id while an earlier one was finishing.
+    """
 
     instance_id: str
     address: str
     zone: str
     account: str
     load_balancer: str
+    ends_at: float | None = None
+    again: int = 0
 
     def __post_init__(self) -> None:
         safe.server_name(self.instance_id)
@@ -35,13 +41,18 @@ class VmRecord:
     def key(self) -> document.LoadBalancerKey:
         return document.LoadBalancerKey(self.account, self.load_balancer)
 
+    @property
+    def name(self) -> str:
+        """Name of the VM's directories; no instance id begins with ``_``."""
+        return f"_{self.again}_{self.instance_id}" if self.again else self.instance_id
+
 
 _RECORD = pydantic.TypeAdapter(VmRecord)
 
 
-def directory(run_dir: Path, instance_id: str) -> Path:
-    """Directory of a VM; raises :class:`safe.Unrepresentable` for an id that is no plain name."""
-    return run_dir / safe.server_name(instance_id)
+def directory(run_dir: Path, record: VmRecord) -> Path:
+    """Directory of a VM."""
+    return run_dir / record.name
 
 
 def load_all(run_dir: Path) -> list[VmRecord]:
@@ -59,13 +70,13 @@ def load_all(run_dir: Path) -> list[VmRecord]:
 
 def save(run_dir: Path, record: VmRecord) -> None:
     """Write the record of a VM. Blocking."""
-    path = directory(run_dir, record.instance_id)
+    path = directory(run_dir, record)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     files.replace_now(path / _FILE, _RECORD.dump_json(record))
 
 
-def forget(run_dir: Path, instance_id: str) -> None:
+def forget(run_dir: Path, record: VmRecord) -> None:
     """Remove a VM with everything it kept. The record goes first, so a crash half-way leaves no VM. Blocking."""
-    path = directory(run_dir, instance_id)
+    path = directory(run_dir, record)
     (path / _FILE).unlink(missing_ok=True)
     shutil.rmtree(path, ignore_errors=True)

@@ -20,7 +20,7 @@ from elbflow_agent.haproxy import place, preview
 from elbflow_agent.health import timetable
 from elbflow_agent.host.credentials import HostExchange
 from elbflow_agent.host.records import VmRecord
-from elbflow_agent.servo import Servo, ServoOptions, ServoStatistics
+from elbflow_agent.servo import Servo, ServoOptions, ServoStatistics, draining_s
 from elbflow_agent.worker import Workers
 
 _log = structlog.get_logger(__name__)
@@ -31,6 +31,7 @@ class VmState(enum.StrEnum):
 
     STARTING = "starting"
     RUNNING = "running"
+    DRAINING = "draining"
     STOPPING = "stopping"
     FAILED = "failed"
 
@@ -74,7 +75,10 @@ def _reloads_at_once() -> int:
 
 
 class HostedVm:
-    """A VM as one supervised task. :meth:`leave` keeps its HAProxy serving, :meth:`destroy` does not."""
+    """A VM as one supervised task. :meth:`leave` keeps its HAProxy as it is, :meth:`retire` ends it.
+
+    One whose record says that it ends has a HAProxy that was told to stop, by us or by an earlier process.
+    """
 
     def __init__(self, record: VmRecord, directory: Path, shared: VmShared) -> None:
         self.record = record
@@ -91,6 +95,7 @@ class HostedVm:
                 server_connections=shared.server_connections,
                 first_success=shared.first_success,
                 key_directory=self._exchange.key_directory if self._exchange is not None else None,
+                is_ending=record.ends_at is not None,
             ),
             time=shared.time,
             rng=shared.rng,
@@ -100,10 +105,13 @@ class HostedVm:
             reloading=shared.reloading,
             times=shared.times,
         )
-        self._state = VmState.STARTING
+        self._state = VmState.STARTING if record.ends_at is None else VmState.DRAINING
         self._started = flag.Flag()
         self._leaving = flag.Flag()
-        self._soft_s: float | None = None
+        self._lane_left = flag.Flag()
+        self._is_over = record.ends_at is not None
+        self._is_abandoned = False
+        self._finishing: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -134,19 +142,47 @@ class HostedVm:
         await self._started.wait()
 
     async def leave(self) -> None:
-        """End the VM's part of this process; HAProxy goes on serving."""
+        """End the VM's part of this process; HAProxy goes on serving, or finishing."""
         self._state = VmState.STOPPING
+        self._is_abandoned = True
         self._leaving.set()
+        if self._finishing is not None:
+            self._finishing.cancel()
         if self._task is not None:
             await self._task
 
-    async def destroy(self, soft_s: float) -> None:
-        """End the VM and its HAProxy, whose connections have ``soft_s`` seconds to finish."""
-        self._soft_s = soft_s
-        has_failed = self._state is VmState.FAILED
-        await self.leave()
-        if has_failed:  # its task ended long ago, and a HAProxy that it once had may serve on
-            await self._servo.stop_data_plane(soft_s)
+    async def leave_lane(self) -> None:
+        """Return when a VM that ends is asked nothing any more."""
+        await self._lane_left.wait()
+
+    def farewell_s(self, otherwise: float) -> float:
+        """How long connections have when the VM goes: the draining timeout, ``otherwise`` while draining is off."""
+        wanted = self._servo.in_force
+        return draining_s(wanted.attributes, otherwise) if wanted is not None else otherwise
+
+    async def retire(self, record: VmRecord) -> None:
+        """End the VM, which is ``record`` now and runs; HAProxy accepts no connection any more on return.
+
+        What it serves finishes in the background, see :meth:`ended`.
+        """
+        self.record, self._state = record, VmState.DRAINING
+        try:
+            await self._servo.soft_stop()
+        except Exception:
+            _log.exception("vm_not_stopped_softly", instance=record.instance_id)  # its time ends all the same
+        finally:
+            self._leaving.set()
+        if not self._is_abandoned and self._finishing is None:
+            self._finishing = asyncio.create_task(self._finish(record), name=f"drain-{record.instance_id}")
+
+    async def ended(self) -> bool:
+        """Wait until the VM's part of this process has ended; whether HAProxy has ended too, and for good."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+        return not self._is_abandoned
+
+    async def forget(self) -> None:
+        """Remove its keys: it is no more."""
         if self._exchange is not None:
             await self._exchange.forget()
 
@@ -156,12 +192,50 @@ class HostedVm:
         except Exception:
             self._state = VmState.FAILED
             _log.exception("vm_failed", instance=self.record.instance_id)
-            if self._soft_s is not None:
-                await self._servo.stop_data_plane(self._soft_s)
+            await (self._finished() if self._finishing is not None else self._end_at_once())
         finally:
             self._started.set()
+            self._lane_left.set()
 
     async def _run(self) -> None:
+        if self._is_over:
+            await self._see_off()
+        else:
+            await self._serve()
+        left = "serving" if self.record.ends_at is None else "finishing" if self._is_abandoned else "stopped"
+        _log.info("vm_left", instance=self.record.instance_id, haproxy=left)
+
+    async def _see_off(self) -> None:
+        """Go on with the end that an earlier process began."""
+        self._lane_left.set()
+        async with entering.Through(self._shared.starting, self._servo):
+            await self.retire(self.record)
+            self._started.set()
+            await self._finished()
+
+    async def _finish(self, record: VmRecord) -> None:
+        """Let HAProxy finish."""
+        ends_at = record.ends_at or 0.0
+        try:
+            await self._servo.finish(max(0.0, ends_at - self._shared.time.now()))
+        except Exception:
+            _log.exception("vm_not_ended", instance=record.instance_id)
+
+    async def _finished(self) -> None:
+        """Wait until HAProxy has finished, or until the process ends, when another one will go on."""
+        if self._finishing is not None:
+            await asyncio.wait([self._finishing])
+
+    async def _end_at_once(self) -> None:
+        """The end of a VM that failed: nothing else may ever come to end its HAProxy, and the keys in its memory."""
+        if self.record.ends_at is None:
+            return
+        try:
+            await self._servo.stop_data_plane(0.0)
+        except Exception:
+            _log.exception("vm_not_ended", instance=self.record.instance_id)
+
+    async def _serve(self) -> None:
         instance_id, shared = self.record.instance_id, self._shared
         async with self._exchange or contextlib.nullcontext(), entering.Through(shared.starting, self._servo) as servo:
             await shared.server.add(instance_id, assembly.handlers(servo, self.record.key.account))
@@ -173,6 +247,5 @@ class HostedVm:
                 await shared.workers.serve(instance_id, self._leaving)
             finally:
                 await shared.server.remove(instance_id)
-            if self._soft_s is not None:
-                await servo.stop_data_plane(self._soft_s)
-        _log.info("vm_left", instance=instance_id, haproxy="stopped" if self._soft_s is not None else "serving")
+                self._lane_left.set()
+            await self._finished()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from elbflow_agent.servo.ledger import Ledger
-from elbflow_agent.servo.options import ServoOptions, ServoStatistics
+from elbflow_agent.servo.options import ServoOptions, ServoStatistics, draining_s
 from elbflow_agent.servo.servo import Servo, WrongLoadBalancer
 
-__all__ = ["Ledger", "Servo", "ServoOptions", "ServoStatistics", "WrongLoadBalancer"]
+__all__ = ["Ledger", "Servo", "ServoOptions", "ServoStatistics", "WrongLoadBalancer", "draining_s"]

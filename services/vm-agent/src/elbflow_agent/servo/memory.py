@@ -9,18 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+import orjson
 import pydantic
 import structlog
 
 from elbflow import clock
 from elbflow.contract import document
 from elbflow_agent import files
-from elbflow_agent.haproxy import stats
+from elbflow_agent.haproxy import stats, steps
 from elbflow_agent.health import tracker
 from elbflow_agent.servo.ledger import Ledger
 
@@ -28,6 +31,8 @@ _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
 _RESOLUTION_S = 0.001
 """File systems round times."""
+_ROWS = 500
+"""Between two steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +116,18 @@ class Memory:
         }
 
     async def save_metrics(self, ledger: Ledger, counters: stats.Counters) -> None:
-        baselines = {
-            pid: [SavedRow(proxy, server, values) for (proxy, server), values in rows.items()]
-            for pid, rows in counters.baselines.items()
-        }
-        saved = SavedMetrics(ledger, counters.totals, baselines, counters.samples.owed)
-        without_number = _METRICS.dump_json(replace(saved, ledger=replace(ledger, sequence=0)))
-        counted = hashlib.sha256(without_number).digest()
+        # All of it at one instant: others count while many rows are taken in turns.
+        baselines = {pid: dict(rows) for pid, rows in counters.baselines.items()}
+        own, unnumbered = _encoded(ledger), _encoded(replace(ledger, sequence=0))
+        others = _encoded(counters.totals), _encoded(counters.samples.owed)
+        rows = await steps.in_turns(_rows(baselines))
+        counted = hashlib.sha256(b"".join((unnumbered, *others, rows))).digest()
         if counted == self._saved_metrics:
             return  # an empty report has nothing to settle, so its number may be forgotten
-        await files.exchange(self._metrics, _METRICS.dump_json(saved))
+        parts = zip(("ledger", "totals", "owed", "baselines"), (own, *others, rows), strict=True)
+        await files.exchange(
+            self._metrics, b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), each) for name, each in parts)
+        )
         self._saved_metrics = counted
 
     async def metrics(self) -> tuple[Ledger, stats.Counters]:
@@ -134,6 +141,23 @@ class Memory:
         for port, answers in saved.owed.items():
             counters.samples.owe(port, answers)
         return saved.ledger, counters
+
+
+def _encoded(part: Ledger | Mapping[str, float] | Mapping[int, float]) -> bytes:
+    return orjson.dumps(part, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _rows(baselines: Mapping[int, Mapping[stats.RowKey, dict[str, float]]]) -> steps.Steps[bytes]:
+    """:attr:`SavedMetrics.baselines`, encoded."""
+    workers = []
+    for pid, rows in baselines.items():
+        lots = []
+        remaining = iter(rows.items())
+        while lot := [SavedRow(*key, values) for key, values in itertools.islice(remaining, _ROWS)]:
+            lots.append(orjson.dumps(lot)[1:-1])
+            yield len(lot)
+        workers.append(b'"%d":[%b]' % (pid, b",".join(lots)))
+    return b"{%b}" % b",".join(workers)
 
 
 async def _load(path: Path, adapter: pydantic.TypeAdapter[_T]) -> _T | None:

@@ -18,7 +18,8 @@ class ServoOptions:
     HAProxy reads certificates with their keys. ``publish_s``: how long to store unfinished access logs when leaving.
     ``server_connections`` bounds the connections of each server, 0 does not. ``first_success``: one passed health check
     is enough for an instance that has never been in service. Listeners are on ``address`` and ``more_addresses``.
-    ``any_pair`` serves protocols of different layers in one listener.
+    ``any_pair`` serves protocols of different layers in one listener. ``is_ending``: HAProxy was told to stop, and all
+    that is left to do is to see it off.
     """
 
     address: str
@@ -33,6 +34,7 @@ class ServoOptions:
     first_success: bool = False
     more_addresses: tuple[str, ...] = ()
     any_pair: bool = False
+    is_ending: bool = False
 
     @property
     def manner(self) -> plan.Manner:
@@ -46,14 +48,15 @@ class ServoOptions:
 
     def drain_s(self, wanted: document.LoadBalancerDocument | None) -> float:
         """How long sessions have whose server leaves."""
-        return self.removal_grace_s if wanted is None else _draining_s(wanted.attributes, self.removal_grace_s)
+        return self.removal_grace_s if wanted is None else draining_s(wanted.attributes, self.removal_grace_s)
 
     def old_worker_s(self, wanted: document.LoadBalancerDocument | None) -> float:
         """How long sessions have that a reload leaves in the old HAProxy worker."""
-        return self.limits.hard_stop_s if wanted is None else _draining_s(wanted.attributes, self.limits.hard_stop_s)
+        return self.limits.hard_stop_s if wanted is None else draining_s(wanted.attributes, self.limits.hard_stop_s)
 
 
-def _draining_s(attributes: document.Attributes, otherwise: float) -> float:
+def draining_s(attributes: document.Attributes, otherwise: float) -> float:
+    """The draining timeout, or ``otherwise`` when draining is off."""
     return float(attributes.draining_timeout_s) if attributes.draining_enabled else otherwise
 
 

@@ -20,9 +20,22 @@ from elbflow.contract import document
 from elbflow_agent import meters
 from elbflow_agent.accesslog import api as accesslog
 from elbflow_agent.certificates.model import Nowhere, Source
-from elbflow_agent.haproxy import apply, authentication, drops, keys, logs, pipes, place, plan, preview, shelf, tls
+from elbflow_agent.haproxy import (
+    apply,
+    authentication,
+    drops,
+    keys,
+    logs,
+    pipes,
+    place,
+    plan,
+    preview,
+    shelf,
+    steps,
+    tls,
+)
 from elbflow_agent.health import checks, identity, probe, timetable, tracker
-from elbflow_agent.servo import news, reports
+from elbflow_agent.servo import ending, news, reports
 from elbflow_agent.servo.accounts import Accounts
 from elbflow_agent.servo.memory import Memory
 from elbflow_agent.servo.options import ServoOptions, ServoStatistics
@@ -96,9 +109,10 @@ class Servo:
         )
         self._drops = drops.Drops(self._where.admin_socket)
         self._document: document.LoadBalancerDocument | None = None
-        self._plan = plan.Plan(options.nothing)
+        self._excluded: Mapping[str, str] = {}
         self._problems: tuple[document.ListenerProblem, ...] = ()
         self._shown: Mapping[str, tracker.Health] = {}
+        self._ending: ending.Ending | None = None
         self._mute: int | None = None  # the master that cannot write log lines
         self._look_again_s: float | None = None
         self._news = news.News(rng)
@@ -110,6 +124,9 @@ class Servo:
 
     async def __aenter__(self) -> Servo:
         await asyncio.to_thread(self._where.prepare)
+        if self._options.is_ending:
+            await self._recall_to_end()
+            return self
         await self._shelf.recall()
         self._certificates.subscribe(self._dirty.set)
         await self._recall()
@@ -152,6 +169,8 @@ class Servo:
         """
         self._check_owner(wanted)
         async with self._applying:
+            if self._ending is not None:
+                raise errors.Retryable("the VM is being removed")
             current = self._document
             if current is not None and wanted.generation < current.generation:
                 return self._answer(current)
@@ -176,7 +195,7 @@ class Servo:
     async def preview(self, wanted: document.LoadBalancerDocument) -> preview.Preview:
         """What applying ``wanted`` would change, by which means and why. Nothing is changed."""
         self._check_owner(wanted)
-        derived = self._derive(wanted, self._shelf.expected)
+        derived = await self._derive(wanted, self._shelf.expected)
         told = await self._applier.preview(derived.model, drain_s=self._options.drain_s(wanted))
         return dataclasses.replace(told, problems=(*derived.problems, *told.problems))
 
@@ -197,11 +216,27 @@ class Servo:
         return await self._accounts.report(acknowledge)
 
     async def stop_data_plane(self, soft_s: float) -> None:
-        """Stop HAProxy for good: the VM is being removed."""
-        await self._stop_tasks()
-        await self._applier.stop(soft_s=soft_s)
+        """Both: stop HAProxy for good, whose connections have ``soft_s`` seconds."""
+        await self.soft_stop()
+        await self.finish(soft_s)
+
+    async def soft_stop(self) -> None:
+        """Accept nothing more, for the VM is being removed; what is served may finish, see :meth:`finish`."""
+        async with self._applying:
+            await self._stop_tasks()
+            self._ending = await ending.begun(self._applier, self._accounts, self._clock)
+            await self._keys.destroy()  # HAProxy has read them for the last time
+
+    async def finish(self, within_s: float) -> None:
+        """Return when HAProxy has ended after :meth:`soft_stop`; connections have ``within_s`` seconds to finish.
+
+        What it counted and wrote until then is taken. Cancellation leaves HAProxy to end with its last connection.
+        """
+        if self._ending is not None:
+            await self._ending.reach(within_s)
+        else:  # it could not be told
+            await self._applier.stop(soft_s=within_s)
         await self._recorder.finish()
-        await self._keys.destroy()
 
     def statistics(self) -> ServoStatistics:
         applied, states = self._document, self._checks.states()
@@ -216,6 +251,14 @@ class Servo:
             certificates_end=self._shelf.ends(),
         )
 
+    async def _recall_to_end(self) -> None:
+        """What is needed to count and to record; nothing is checked, changed or started any more."""
+        await self._accounts.recall()
+        self._document = await self._memory.document()
+        self._shown_as = self._meters.load_balancers.enter(self._owner, self._accounts, self._report)
+        await self._recorder.start(accesslog.Destination.of(self._document))
+        self._accounts.follow(self._recorder.catch_up)
+
     async def _recall(self) -> None:
         await self._accounts.recall()
         saved = await self._memory.document()
@@ -227,15 +270,15 @@ class Servo:
         self._adopt_document(saved)
 
     def _adopt_document(self, wanted: document.LoadBalancerDocument) -> None:
-        derived = self._derive(wanted)
+        excluded = plan.excluded(wanted)
         self._checks.configure(
             wanted.health_check,
-            {each.instance_id: each.address for each in wanted.backends if each.instance_id not in derived.excluded},
+            {each.instance_id: each.address for each in wanted.backends if each.instance_id not in excluded},
             authentication.of_document(wanted),
-            derived.model.introduced,
+            plan.introduced(wanted),
         )
-        tell = self._news.tell if derived.excluded != self._plan.excluded else self._news.tell_later
-        self._document, self._plan = wanted, derived
+        tell = self._news.tell if excluded != self._excluded else self._news.tell_later
+        self._document, self._excluded = wanted, excluded
         tell()
 
     def _restore_document(self, previous: document.LoadBalancerDocument | None) -> None:
@@ -244,6 +287,7 @@ class Servo:
             self._adopt_document(previous)
         else:
             self._checks.configure(None, {})
+            self._excluded = {}
         self._dirty.set()
 
     def _check_owner(self, wanted: document.LoadBalancerDocument) -> None:
@@ -254,7 +298,7 @@ class Servo:
         return document.Applied(applied.generation, applied.content_hash(), self._problems)
 
     def _report(self) -> document.HealthReport:
-        return reports.health_report(self._document, self._shown, self._plan.excluded, self._problems)
+        return reports.health_report(self._document, self._shown, self._excluded, self._problems)
 
     def _health_changed(self) -> None:
         self._dirty.set()
@@ -304,18 +348,18 @@ class Servo:
 
     async def _reach(self, wanted: document.LoadBalancerDocument | None) -> int | None:
         await self._shelf.refresh()
-        self._plan = self._derive(wanted)
+        derived = await self._derive(wanted)
         destination = accesslog.Destination.of(wanted)
         if destination is not None:
             self._recorder.direct(destination)  # before HAProxy writes the first line for it
         drain_s, old_worker_s = self._options.drain_s(wanted), self._options.old_worker_s(wanted)
-        result = await self._applier.converge(self._plan.model, drain_s=drain_s, old_worker_s=old_worker_s)
+        result = await self._applier.converge(derived.model, drain_s=drain_s, old_worker_s=old_worker_s)
         self._recorder.direct(destination)
         if self._mute not in (None, result.master):
             self._mute = None
             self._dirty.set()
         self._shelf.served(result.served.certificates)
-        self._note_problems(reports.collected(self._plan.problems, result.problems, self._recorder.problems))
+        self._note_problems(reports.collected(derived.problems, result.problems, self._recorder.problems))
         self._look_again_s = result.look_again_s
         if result.problems:
             self._look_again_s = min(_PROBLEM_LOOK_S, result.look_again_s or _PROBLEM_LOOK_S)
@@ -326,18 +370,20 @@ class Servo:
     def _owner(self) -> document.LoadBalancerKey | None:
         return self._document.key if self._document is not None else self._options.owner
 
-    def _derive(
+    async def _derive(
         self, wanted: document.LoadBalancerDocument | None, certificates: tls.Lookup | None = None
     ) -> plan.Plan:
         if wanted is None:
             return plan.Plan(self._options.nothing)
-        derived = plan.plan(
-            wanted,
-            self._options.address,
-            self._checks.in_rotation,
-            certificates or self._shelf.usable,
-            self._identities.anchors,
-            self._options.manner,
+        derived = await steps.in_turns(
+            plan.planning(
+                wanted,
+                self._options.address,
+                self._checks.in_rotation,
+                certificates or self._shelf.usable,
+                self._identities.as_now(),
+                self._options.manner,
+            )
         )
         if self._mute is None:
             return derived

@@ -16,6 +16,7 @@ from socket import socket
 from typing import Any, TypeAlias
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError, RawResponseMessage
 from yarl import URL
 
@@ -25,8 +26,10 @@ from elbflow.swf.parking import current_line
 
 SocketFactory = Callable[[tuple[Any, ...]], socket]
 Connection: TypeAlias = aiohttp.connector.Connection
+Answer: TypeAlias = tuple[RawResponseMessage, aiohttp.StreamReader]
 _INFORMATIONAL = range(100, 200)
 _SWITCHING_PROTOCOLS = 101
+_CONNECTIONS_TRIED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,32 +84,53 @@ class Sender:
         return f"{method} {self._first}{lines}Content-Length: {length}\r\n\r\n".encode()
 
     async def _connected(self) -> Connection:
-        """A connection of the pool; a parked poll is told which, so that it can be given up by halves."""
+        """A connection of the pool; a parked poll is told which, so that it can be given up by halves.
+
+        One on which something came that nobody had asked for is not used: that would be taken for our answer.
+        """
+        for _ in range(_CONNECTIONS_TRIED):
+            connection = await self._taken()
+            protocol = connection.protocol
+            if protocol is not None and protocol.is_connected() and not protocol.should_close:
+                if (line := current_line()) is not None:
+                    line.connection = connection
+                return connection
+            connection.close()
+        raise aiohttp.ClientConnectionResetError("No connection can be used: the peer closes them or speaks first")
+
+    async def _taken(self) -> Connection:
         try:
-            connection = await self._connector.connect(self._place, [], self._timeout)
+            return await self._connector.connect(self._place, [], self._timeout)
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError(f"Connection timeout to host {self._url}") from error
-        if (line := current_line()) is not None:
-            line.connection = connection
-        return connection
 
     async def _exchanged(self, connection: Connection, request: bytes) -> tuple[RawResponseMessage, bytes]:
         protocol, transport = connection.protocol, connection.transport
-        if protocol is None or transport is None or transport.is_closing():
+        if protocol is None or transport is None:
             raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
         protocol.set_response_params(read_until_eof=True, read_timeout=self._timeout.sock_read)
         transport.write(request)
         protocol.start_timeout()
-        while True:
-            try:
+        try:
+            message, payload = await protocol.read()
+            if _is_informational(message):
+                message, payload = await self._final(protocol)
+        except HttpProcessingError as error:
+            asked, said, headers = self._place.request_info, error.message, error.headers
+            raise aiohttp.ClientResponseError(asked, (), status=error.code, message=said, headers=headers) from error
+        return message, await payload.read()
+
+    async def _final(self, protocol: ResponseHandler) -> Answer:
+        """The answer after an informational one, for which aiohttp has stopped its clock."""
+        async with asyncio.timeout(self._timeout.sock_read):
+            while True:
                 message, payload = await protocol.read()
-            except HttpProcessingError as error:
-                asked, said, headers = self._place.request_info, error.message, error.headers
-                raise aiohttp.ClientResponseError(
-                    asked, (), status=error.code, message=said, headers=headers
-                ) from error
-            if message.code not in _INFORMATIONAL or message.code == _SWITCHING_PROTOCOLS:
-                return message, await payload.read()
+                if not _is_informational(message):
+                    return message, payload
+
+
+def _is_informational(message: RawResponseMessage) -> bool:
+    return message.code in _INFORMATIONAL and message.code != _SWITCHING_PROTOCOLS
 
 
 @asynccontextmanager
