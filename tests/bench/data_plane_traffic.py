@@ -30,7 +30,7 @@ from elbflow.contract import document
 
 OURS, MINIMAL, FEATURED = "ours", "minimal", "featured"
 CONNECTIONS = 400, 32
-FULL, QUICK = (8, 1.5), (1, 0.2)
+FULL, QUICK = (8, 1.0), (1, 0.2)
 """Rounds, and their seconds."""
 ACCOUNT = "000000000001"
 MUST = {"off": 0.97, "on": 0.90}
