@@ -179,21 +179,37 @@ def paths(lines: list[str]) -> list[str]:
     return [line.split('"')[1].split()[1].partition("/n/")[2] for line in lines if "/n/" in line]
 
 
+async def logged_texts(
+    vm: Vm, address: str, port: int, wanted: document.LoadBalancerDocument, sent: list[tuple[str, str]], more: str = ""
+) -> tuple[set[str], list[str]]:
+    """Statuses of requests of these paths and agents, and what their lines say of both."""
+    vm.time.stand_before_the_end(5, 0.2)
+    vm.time.stand_still()
+    async with vm.running() as servo:
+        await servo.apply(wanted)
+        await served(address, port)
+        extra = (f"User-Agent: {agent}\r\n{more}" for _, agent in sent)
+        answers = [await get(address, port, path, each) for (path, _), each in zip(sent, extra, strict=True)]
+        vm.time.go_on()
+        lines = [line for line in await vm.store.until(len(sent) + 1) if "/n/" in line]
+    return {answer[0] for answer in answers}, [line.split(" ", 11)[11].rpartition(" - -")[0] for line in lines]
+
+
 async def test_texts_of_any_length_are_logged_whole(vm: Vm, address: str, backends: list[Backend]) -> None:
     port, line_lengths, agent_lengths = free_port(address), (1, 959, 960, 961, 1023, 1024, 13_000), (1, 511, 512, 7000)
     sent = [("/n/" + "u" * (long - 4) + str(long % 10), "a" * 9) for long in line_lengths]
     sent += [(f"/n/{'v' * long}", "b" * (long - 1) + "'") for long in agent_lengths]
     sent += [("/n/" + "|}{w" * 400, "c{|# " * 400 + "c")]
-    vm.time.stand_before_the_end(5, 0.2)
-    vm.time.stand_still()
-    async with vm.running() as servo:
-        await servo.apply(wanted(port, backends[0]))
-        await served(address, port)
-        for path, agent in sent:
-            await get(address, port, path, f"User-Agent: {agent}\r\n")
-        vm.time.go_on()
-        lines = [line for line in await vm.store.until(len(sent) + 1) if "/n/" in line]
-    texts = [line.split(" ", 11)[11].rpartition(" - -")[0] for line in lines]
+    statuses, texts = await logged_texts(vm, address, port, wanted(port, backends[0]), sent)
+    assert statuses == {"200"}
+    assert texts == [f'"GET http://test:{port}{path} HTTP/1.1" "{agent}"' for path, agent in sent]
+
+
+async def test_long_texts_of_a_refused_request_are_logged_whole(vm: Vm, address: str, backends: list[Backend]) -> None:
+    port, sent = free_port(address), [("/n/" + "u" * 3000, "a" * 2000)]
+    strict = wanted(port, backends[0], desync_mitigation=document.DesyncMitigation.STRICTEST)
+    statuses, texts = await logged_texts(vm, address, port, strict, sent, "Content-Length: 0\r\n")
+    assert statuses == {"400"}
     assert texts == [f'"GET http://test:{port}{path} HTTP/1.1" "{agent}"' for path, agent in sent]
 
 

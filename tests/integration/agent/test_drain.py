@@ -34,6 +34,13 @@ def states(host: Host) -> dict[str, str]:
     return {view.record.instance_id: view.state.value for view in host.vms()}
 
 
+async def serving(host: Host, workflows: flow.Client, port: int, backend: Backend) -> str:
+    """Address of VM ``i-1``, which has long to drain."""
+    address = await launch(host, "i-1", "web")
+    await push(workflows, "i-1", wanted("web", port, backend, draining_s=LONG_S))
+    return address
+
+
 async def begun(address: str, port: int, backend: Backend) -> asyncio.Task[tuple[str, dict[str, str], str]]:
     """A request that has reached the back end."""
     before = backend.requests
@@ -48,8 +55,7 @@ async def test_a_request_in_flight_outlives_its_vm(
     """It takes longer than VMs without draining have; the VM ends with it, long before the draining timeout."""
     port, slow = free_port("127.0.0.1"), backends[0]
     async with make_host() as host:
-        address = await launch(host, "i-1", "web")
-        await push(workflows, "i-1", wanted("web", port, slow, draining_s=LONG_S))
+        address = await serving(host, workflows, port, slow)
         slow.delay_s = 2.5
         asked = await begun(address, port, slow)
         await host.delete("i-1")
@@ -69,8 +75,7 @@ async def test_a_kept_connection_is_closed_behind_its_next_answer(
     """A client that sends a request while the VM goes must not find its connection closed."""
     port = free_port("127.0.0.1")
     async with make_host() as host:
-        address = await launch(host, "i-1", "web")
-        await push(workflows, "i-1", wanted("web", port, backends[0], draining_s=LONG_S))
+        address = await serving(host, workflows, port, backends[0])
         reader, writer = await asyncio.open_connection(address, port)
         assert (await exchange(reader, writer))[0] == "200"
         await host.delete("i-1")
@@ -89,8 +94,7 @@ async def test_no_request_of_a_busy_vm_is_cut(
     port, backend = free_port("127.0.0.1"), backends[0]
     backend.delay_s = 0.01
     async with make_host() as host:
-        address = await launch(host, "i-1", "web")
-        await push(workflows, "i-1", wanted("web", port, backend, draining_s=LONG_S))
+        address = await serving(host, workflows, port, backend)
         async with Load(address, port) as load:
             await host.delete("i-1")
             await until(lambda: not host.vms())
@@ -121,8 +125,7 @@ async def test_a_vm_without_connections_is_gone_at_once(
 ) -> None:
     port = free_port("127.0.0.1")
     async with make_host() as host:
-        address = await launch(host, "i-1", "web")
-        await push(workflows, "i-1", wanted("web", port, backends[0], draining_s=LONG_S))
+        address = await serving(host, workflows, port, backends[0])
         assert (await get(address, port))[0] == "200"
         await host.delete("i-1")
         assert host.vms() == []
@@ -135,8 +138,7 @@ async def test_another_vm_serves_at_the_address_of_one_that_finishes(
     """Also under the same instance id, whose files and task list are the new one's then."""
     port, slow, quick = free_port("127.0.0.1"), backends[0], backends[1]
     async with make_host(prefix=30) as host:
-        address = await launch(host, "i-1", "web")
-        await push(workflows, "i-1", wanted("web", port, slow, draining_s=LONG_S))
+        address = await serving(host, workflows, port, slow)
         slow.delay_s = 4.0
         asked = await begun(address, port, slow)
         await host.delete("i-1")
@@ -161,8 +163,7 @@ async def test_a_host_that_restarts_goes_on_to_see_vms_off(
 ) -> None:
     port, slow = free_port("127.0.0.1"), backends[0]
     async with make_host() as host:
-        address = await launch(host, "i-1", "web")
-        await push(workflows, "i-1", wanted("web", port, slow, draining_s=LONG_S))
+        address = await serving(host, workflows, port, slow)
         slow.delay_s = 3.0
         asked = await begun(address, port, slow)
         await host.delete("i-1")

@@ -28,6 +28,7 @@ FIXED |= {
         logs.frontend_lines(mode, logging, 80, tls=False),
         logs.answer_lines(logging, desync.IS_ODD),
         logs.seldom_lines(logging),
+        logs.long_text_lines(logging),
     )
     for line in (*lines, *logs.global_lines(logging))
 }

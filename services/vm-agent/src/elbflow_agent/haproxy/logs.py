@@ -63,6 +63,8 @@ _HTTP_ANSWER_RULES = (
 _HTTP_SELDOM_RULES = (
     f"http-request set-var(txn.elb_ends) req.fhdr_cnt,mul(4),add(2) if {forwarded.seen(forwarded.CHUNKS)}",
     f"http-request capture req.{_KEPT} id {_HEAD} if {forwarded.seen(forwarded.CHUNKS)}",
+)
+_LONG_TEXT_RULES = (
     f"http-request set-var(txn.elb_version) req.ver if {_IS_LONG_LINE}",
     f"http-request capture \"url,concat(' HTTP/',txn.elb_version)\" id {_LONG_LINE} if {_IS_LONG_LINE}",
     f"http-request capture req.fhdr(user-agent) id {_LONG_AGENT} if {_IS_LONG_AGENT}",
@@ -111,13 +113,18 @@ def answer_lines(logging: Logging, others: str) -> tuple[str, ...]:
 
 
 def fits(logging: Logging) -> str:
-    """Conditions for a request that needs none of :func:`seldom_lines` for its texts."""
+    """Conditions for a request that needs none of :func:`long_text_lines`."""
     return f"!{_IS_LONG_LINE} !{_IS_LONG_AGENT}" if logging is Logging.FULL else ""
 
 
 def seldom_lines(logging: Logging) -> tuple[str, ...]:
-    """Directives for HTTP frontends: requests with one of the headers :data:`forwarded.SEEN`, or with long texts."""
+    """Directives for HTTP frontends, for requests with one of the headers :data:`forwarded.SEEN`."""
     return _HTTP_SELDOM_RULES if logging is Logging.FULL else ()
+
+
+def long_text_lines(logging: Logging) -> tuple[str, ...]:
+    """Directives for HTTP frontends, for requests with texts that are longer than usual."""
+    return _LONG_TEXT_RULES if logging is Logging.FULL else ()
 
 
 def block(lines: tuple[str, ...]) -> str:

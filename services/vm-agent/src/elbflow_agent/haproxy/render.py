@@ -143,12 +143,17 @@ def _tcp_rules(wanted: model.Model, listener: model.Listener) -> list[str]:
 
 def _http_rules(wanted: model.Model, listener: model.Listener) -> list[str]:
     port, tls = listener.port, listener.tls is not None
+    long_texts = logs.long_text_lines(wanted.logging)
+    # What is refused is logged whole too; no rule after it sees it.
+    refuses_first = wanted.desync is model.Desync.STRICTEST
     return [
         *forwarded.beginning(),
         *logs.frontend_lines(listener.mode, wanted.logging, port, tls=tls),
         *logs.answer_lines(wanted.logging, desync.IS_ODD),
+        *(long_texts if refuses_first else ()),
         *desync.first_lines(wanted.desync),
-        *forwarded.common(port, tls=tls, others=logs.fits(wanted.logging)),
+        *forwarded.common(port, tls=tls, others="" if refuses_first else logs.fits(wanted.logging)),
+        *(() if refuses_first else long_texts),
         *logs.seldom_lines(wanted.logging),
         *hops.lines(),
         *desync.seldom_lines(wanted.desync),

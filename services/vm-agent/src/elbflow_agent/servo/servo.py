@@ -130,9 +130,9 @@ class Servo:
         await self._shelf.recall()
         self._certificates.subscribe(self._dirty.set)
         await self._recall()
-        self._shown_as = self._meters.load_balancers.enter(self._owner, self._accounts, self._report)
         self._mute = await asyncio.to_thread(pipes.mute, self._where)
         await self._recorder.start(accesslog.Destination.of(self._document))
+        self._shown_as = self._meters.load_balancers.enter(self._owner, self._accounts, self._report)
         try:
             await self._converge()
         except errors.ElbflowError as error:
@@ -255,8 +255,8 @@ class Servo:
         """What is needed to count and to record; nothing is checked, changed or started any more."""
         await self._accounts.recall()
         self._document = await self._memory.document()
-        self._shown_as = self._meters.load_balancers.enter(self._owner, self._accounts, self._report)
         await self._recorder.start(accesslog.Destination.of(self._document))
+        self._shown_as = self._meters.load_balancers.enter(self._owner, self._accounts, self._report)
         self._accounts.follow(self._recorder.catch_up)
 
     async def _recall(self) -> None:
