@@ -15,9 +15,14 @@ import sys
 from collections.abc import Mapping
 
 from elbflow_api import __main__ as program
+from elbflow_api import waiting
+
+_PROMPT_S = 30.0
+"""So long calls wait for the delivery of their orders: a busy machine may take its time to reach a chosen moment."""
 
 
 def main() -> int:
+    waiting.PROMPT_S = _PROMPT_S
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them: their ids are free as soon as they end
     started = [_start(one["log"], one["environment"]) for one in json.loads(sys.argv[1])]
     sys.stdout.write(json.dumps(started) + "\n")
